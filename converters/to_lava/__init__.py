@@ -1,0 +1,1 @@
+"""Real Lava processes: the bundle, its private environment and its launch."""

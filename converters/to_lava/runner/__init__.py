@@ -1,0 +1,1 @@
+"""What runs beside Lava: standard library, numpy and lava only."""

@@ -1,0 +1,1 @@
+"""YAML chip profiles shipped with the package."""

@@ -1,0 +1,1 @@
+"""The registry of back ends, data sets, RUN folders, comparison and the report."""

@@ -1,0 +1,1 @@
+"""Chip profiles, quantization and the exact integer emulation, numpy only."""

@@ -1,0 +1,1 @@
+"""Energy, settling, phases, contrast, plasticity and training, in torch."""

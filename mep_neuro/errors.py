@@ -1,0 +1,60 @@
+"""Every exception of the package. A message reads `where: what is wrong; what to do`.
+
+`exit_code` is what the command line returns: 1 a claim failed, 2 the user's mistake,
+3 a back end missing or failed.
+"""
+
+from collections.abc import Sequence
+
+
+class MepNeuroError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+    exit_code = 2
+
+
+class TopologyError(MepNeuroError):
+    """A topology file or specification is wrong; holds every mistake found."""
+
+    def __init__(self, mistakes: Sequence[str]) -> None:
+        """Take one message per mistake."""
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(self.mistakes))
+
+
+class StimulusError(MepNeuroError):
+    """A stimulus does not fit the input population."""
+
+
+class DataError(MepNeuroError):
+    """A data set cannot be read or does not fit the network."""
+
+
+class RunFolderError(MepNeuroError):
+    """A RUN folder is missing, damaged or of another training run."""
+
+
+class UnsupportedError(MepNeuroError):
+    """A network uses something that the target cannot express."""
+
+
+class ChipRangeError(MepNeuroError):
+    """A value does not fit a register of the chip."""
+
+
+class SettleError(MepNeuroError):
+    """A settle diverged or met a value that is not finite; the weights are as they were."""
+
+    exit_code = 1
+
+
+class BackendMissingError(MepNeuroError):
+    """A back end is not installed."""
+
+    exit_code = 3
+
+
+class BackendFailedError(MepNeuroError):
+    """A back end was started and failed, or ran out of time."""
+
+    exit_code = 3

@@ -1,0 +1,1 @@
+"""Neuron models: the equations of each and its numpy step."""

@@ -1,0 +1,1 @@
+"""Networks as numpy arrays, stimuli, recordings and the numpy reference run."""

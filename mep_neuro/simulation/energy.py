@@ -1,0 +1,76 @@
+"""The weight k of each unit in the energy: k_post = g k_pre along every projection.
+
+Source: shared design, 'Words and equations'; Xie and Seung 2003, 'Equivalence of
+backpropagation and contrastive Hebbian learning in a layered network', section 4.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse.csgraph import breadth_first_order, connected_components
+
+from mep_neuro.errors import TopologyError
+from mep_neuro.simulation.synapses import Synapses
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+
+def energy_weights(
+    sizes: Mapping[str, int],
+    synapses: Mapping[str, tuple[str, str, Synapses]],
+    output: tuple[str, NDArray[np.intp]],
+) -> dict[str, Array]:
+    """k of every settling unit, 1 at the output.
+
+    Args:
+        sizes: Units of each settling population.
+        synapses: (pre, post, synapses) of each projection between settling populations, by name.
+        output: The nudged population and its units: k is 1 there.
+
+    Raises:
+        TopologyError: No energy belongs to the network: two paths give a unit different k.
+    """
+    starts = dict(zip(sizes, np.concatenate([[0], np.cumsum(list(sizes.values()))]), strict=False))
+    total = sum(sizes.values())
+    parts = [
+        (s.pre + starts[pre], s.post + starts[post], np.log(s.gain)) for pre, post, s in synapses.values()
+    ]
+    if not parts or not any(np.any(p[2] != 0.0) for p in parts):
+        return {name: np.ones(size) for name, size in sizes.items()}
+    pre, post, log_gain = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    log_k = _potential(total, pre, post, log_gain)
+    log_k -= log_k[starts[output[0]] + output[1][0]]
+    wrong = np.abs(log_k[pre] + log_gain - log_k[post]) > 1e-9
+    if wrong.any():
+        names = np.repeat(list(synapses), [p[0].size for p in parts])
+        name = str(names[np.flatnonzero(wrong)[0]])
+        raise TopologyError(
+            [
+                f"projections.{name}.feedback_gain: two paths between the same units multiply to different "
+                "gains, so no energy belongs to the network; give parallel paths the same product of gains"
+            ]
+        )
+    return {name: np.exp(log_k[starts[name] : starts[name] + size]) for name, size in sizes.items()}
+
+
+def _potential(total: int, pre: Index, post: Index, log_gain: Array) -> Array:
+    """log k with log k[post] = log k[pre] + log g along one spanning tree, rooted at an extra unit."""
+    _, component = connected_components(_graph(total, pre, post), directed=False)
+    _, first = np.unique(component, return_index=True)
+    pre, post = np.r_[pre, np.full(first.size, total)], np.r_[post, first]
+    log_gain = np.r_[log_gain, np.zeros(first.size)]
+    order, parent = breadth_first_order(_graph(total + 1, pre, post), total, directed=False)
+    step = dict(zip(zip(pre.tolist(), post.tolist(), strict=True), log_gain.tolist(), strict=True))
+    log_k = np.zeros(total + 1)
+    for unit in order[1:].tolist():
+        above = int(parent[unit])
+        rise = step[(above, unit)] if (above, unit) in step else -step[(unit, above)]
+        log_k[unit] = log_k[above] + rise
+    return log_k[:total]
+
+
+def _graph(size: int, pre: Index, post: Index) -> csr_matrix:
+    return coo_matrix((np.ones(pre.size), (pre, post)), shape=(size, size)).tocsr()

@@ -1,0 +1,148 @@
+"""A network as numpy arrays: populations, projections, weights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mep_neuro.neurons.activation import ACTIVATIONS
+from mep_neuro.simulation.synapses import Synapses
+from mep_neuro.topology.spec import NetworkSpec
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Population:
+    """Units of one kind.
+
+    Attributes:
+        bias: Bias currents, shape (size,).
+        energy_weight: k of each unit over k of the output (design: k_{l+1} = g k_l), shape (size,).
+        offset: Input population only: subtracted from the features, shape (size,).
+        scale: Input population only: divides the centred features.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    role: str
+    model: str
+    activation: str
+    tau_mem: float
+    bias: Array
+    plastic_bias: bool
+    energy_weight: Array
+    offset: Array
+    scale: float
+
+    @property
+    def size(self) -> int:
+        """Number of units."""
+        return int(np.prod(self.shape))
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether the units settle: neither clamped input nor a read-out outside the dynamics."""
+        return self.role != "input" and self.activation != "softmax"
+
+    def rate(self, membrane: Array) -> Array:
+        """s = rho(v)."""
+        return ACTIVATIONS[self.activation](membrane)
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Synapses between two populations (or parts), used both ways.
+
+    Attributes:
+        kind: Connector type.
+        weight: dense: (n_post, n_pre); lattice: (n_edges,).
+        synapses: Every synapse as indices into the whole populations.
+        feedback_gain: g of the whole projection (each synapse's own is in `synapses`).
+        offset: What a calibrated read-out subtracts from its input, shape (n_pre,); zeros otherwise.
+        gain: What a calibrated read-out multiplies it with; 1 otherwise.
+    """
+
+    name: str
+    pre: str
+    post: str
+    kind: str
+    weight: Array
+    plastic: bool
+    feedback_gain: float
+    synapses: Synapses
+    offset: Array
+    gain: float
+
+    @property
+    def pre_units(self) -> NDArray[np.intp]:
+        """Units of the pre population that the projection sees, ascending."""
+        return np.unique(self.synapses.pre)
+
+
+@dataclass(frozen=True)
+class Network:
+    """Populations and projections by name, in the file's order."""
+
+    spec: NetworkSpec
+    populations: Mapping[str, Population]
+    projections: Mapping[str, Projection]
+
+    @property
+    def input(self) -> Population:
+        """The clamped population."""
+        return self.populations[self.spec.population_with_role("input")]
+
+    @property
+    def output(self) -> Population:
+        """The population that is read out."""
+        return self.populations[self.spec.population_with_role("output")]
+
+    @property
+    def dynamic(self) -> tuple[Population, ...]:
+        """The populations that settle."""
+        return tuple(p for p in self.populations.values() if p.dynamic)
+
+    def arrays(self) -> dict[str, Array]:
+        """Every number that a RUN stores, by name; `with_arrays` takes them back."""
+        arrays: dict[str, Array] = {}
+        for name, population in self.populations.items():
+            if population.role == "input":
+                arrays[f"populations.{name}.offset"] = population.offset
+            else:
+                arrays[f"populations.{name}.bias"] = population.bias
+        for name, projection in self.projections.items():
+            arrays[f"projections.{name}.weight"] = projection.weight
+            if self.spec.projections[name].calibrate is not None:
+                arrays[f"projections.{name}.offset"] = projection.offset
+                arrays[f"projections.{name}.gain"] = np.array([projection.gain])
+        return arrays
+
+    def with_arrays(self, arrays: Mapping[str, NDArray[np.floating]]) -> "Network":
+        """The same network with these numbers; names and shapes must be those of `arrays()`.
+
+        Raises:
+            ValueError: A name is missing or unknown, or a shape differs.
+        """
+        own = self.arrays()
+        if set(own) != set(arrays):
+            raise ValueError(f"arrays differ from the network's: {sorted(set(own) ^ set(arrays))}")
+        for name, array in arrays.items():
+            if array.shape != own[name].shape:
+                raise ValueError(f"{name}: shape {array.shape}, the network's is {own[name].shape}")
+        new = {name: np.asarray(array, dtype=np.float64) for name, array in arrays.items()}
+        populations = {
+            name: replace(p, offset=new[f"populations.{name}.offset"])
+            if p.role == "input"
+            else replace(p, bias=new[f"populations.{name}.bias"])
+            for name, p in self.populations.items()
+        }
+        projections = {}
+        for name, projection in self.projections.items():
+            changes: dict[str, Array | float] = {"weight": new[f"projections.{name}.weight"]}
+            if f"projections.{name}.offset" in new:
+                changes["offset"] = new[f"projections.{name}.offset"]
+                changes["gain"] = float(new[f"projections.{name}.gain"][0])
+            projections[name] = replace(projection, **changes)  # type: ignore[arg-type]  # mixed field types
+        return replace(self, populations=populations, projections=projections)

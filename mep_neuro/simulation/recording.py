@@ -1,0 +1,57 @@
+"""What a back end reports of a settled network."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a back end settles a batch of presentations.
+
+    Attributes:
+        tolerance: Largest |s - rho(current)| of a settled sample; integer back ends settle exactly.
+        max_steps: Steps after which a settle gives up.
+        trace: Whether to record the rates at every step.
+        chip: Chip profile of the back ends that need one.
+        time_limit: Seconds after which a back end in a process of its own is stopped.
+        progress: Called with (done, total) of the back end's own steps.
+    """
+
+    tolerance: float = 1e-11
+    max_steps: int = 20_000
+    trace: bool = False
+    chip: str = "loihi2"
+    time_limit: float = 600.0
+    progress: Callable[[int, int], None] | None = None
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A batch of presentations at the end of the free phase.
+
+    Attributes:
+        backend: Name of the back end, such as 'brian2'.
+        rates: Rates s of every population but the input, shape (samples, n) each.
+        steps: Time steps or sweeps each sample took, shape (samples,).
+        settled: Whether each sample met the back end's own criterion, shape (samples,).
+        seconds: Wall-clock time of the run, set-up included.
+        residual_curve: Largest |s - rho(current)| over units at each step, shape (steps, samples), or None.
+        trace: Rates at each step, shape (steps, samples, n) each; empty unless asked for.
+        counts: Counted costs, such as messages per unit; empty where there are none.
+        notes: What a user should know of this run, in sentences.
+    """
+
+    backend: str
+    rates: Mapping[str, Array]
+    steps: NDArray[np.int64]
+    settled: NDArray[np.bool_]
+    seconds: float
+    residual_curve: Array | None = None
+    trace: Mapping[str, Array] = field(default_factory=dict)
+    counts: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,75 @@
+"""The synapses of a projection as index lists: what every back end can express."""
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mep_neuro.topology.spec import Lattice
+
+Index = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Synapses:
+    """One row a synapse. A synapse carries weight * s_pre to `post`, and gain * weight * s_post back.
+
+    Attributes:
+        pre: Unit of the pre population, shape (n,).
+        post: Unit of the post population, shape (n,).
+        slot: Index of its weight in the projection's weight.ravel(), shape (n,).
+        gain: Its feedback gain g, shape (n,).
+    """
+
+    pre: Index
+    post: Index
+    slot: Index
+    gain: NDArray[np.float64]
+
+
+def dense_synapses(pre_units: Index, post_units: Index, feedback_gain: float) -> Synapses:
+    """Every pre unit to every post unit; weight (n_post, n_pre)."""
+    n = pre_units.size * post_units.size
+    return Synapses(
+        pre=np.tile(pre_units, post_units.size),
+        post=np.repeat(post_units, pre_units.size),
+        slot=np.arange(n),
+        gain=np.full(n, feedback_gain),
+    )
+
+
+def lattice_offsets(neighbours: int) -> list[tuple[int, int, int]]:
+    """Half of the neighbour offsets (the other half are their negatives), lexicographically positive."""
+    most = {6: 1, 18: 2, 26: 3}[neighbours]
+    cells = ((x, y, z) for x, y, z in product((-1, 0, 1), repeat=3))
+    return [d for d in cells if sum(map(abs, d)) <= most and d > (0, 0, 0)]
+
+
+def lattice_synapses(shape: tuple[int, ...], connector: Lattice, feedback_gain: float) -> Synapses:
+    """Each pair of neighbours once, from the lower slice along `axis` to the higher; weight (n_edges,).
+
+    The gain is g between slices and 1 within a slice, so that one energy belongs to it.
+    Edges are sorted by (pre, post).
+    """
+    position = np.indices(shape).reshape(3, -1)
+    size = position.shape[1]
+    pairs = []
+    for offset in lattice_offsets(connector.neighbours):
+        target = position + np.array(offset)[:, None]
+        if connector.periodic:
+            inside = np.ones(size, dtype=bool)
+            target %= np.array(shape)[:, None]
+        else:
+            inside = np.all((target >= 0) & (target < np.array(shape)[:, None]), axis=0)
+        pairs.append(
+            np.stack([np.flatnonzero(inside), np.ravel_multi_index(tuple(target[:, inside]), shape)])
+        )
+    pre, post = np.concatenate(pairs, axis=1)
+    slice_of = position[connector.axis]
+    turned = slice_of[pre] > slice_of[post]
+    pre, post = np.where(turned, post, pre), np.where(turned, pre, post)
+    order = np.lexsort((post, pre))
+    pre, post = pre[order], post[order]
+    gain = np.where(slice_of[pre] == slice_of[post], 1.0, feedback_gain)
+    return Synapses(pre, post, np.arange(pre.size), gain)

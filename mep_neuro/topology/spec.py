@@ -1,0 +1,202 @@
+"""The validated specification of a network: what one topology file says.
+
+Field names are the file's vocabulary (PyNN, SONATA, NIR). Times are held in seconds.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StrictBool, StrictStr
+
+from mep_neuro.topology.units import format_time, parse_time
+
+Time = Annotated[
+    float,
+    BeforeValidator(parse_time, json_schema_input_type=str),
+    PlainSerializer(format_time, return_type=str),
+]
+Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
+Fraction = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=1)]
+Count = Annotated[int, Field(strict=True, ge=1, le=10_000_000)]
+Seed = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
+Activation = Literal["hard_sigmoid", "relu", "tanh", "softmax"]
+NeuronModel = Literal["rate", "sigma_delta"]
+
+
+class Section(BaseModel):
+    """One mapping of the file: unknown keys are mistakes, values do not change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Seeds(Section):
+    """Seeds of every random draw, by purpose."""
+
+    init: Seed = Field(0, description="weights at the start")
+    data: Seed = Field(1, description="train/test split and the order of the samples")
+    noise: Seed = Field(2, description="noise, dropout and random signs")
+
+
+class Neuron(Section):
+    """A neuron model with its parameters (names as in NIR)."""
+
+    model: NeuronModel = Field("rate", description="neuron model")
+    activation: Activation = Field("hard_sigmoid", description="rho, from membrane to rate")
+    tau_mem: Time = Field(0.005, gt=0, description="membrane time constant, such as '5 ms'")
+
+
+class Encoding(Section):
+    """From a data set's features to input currents: (x - centre) / scale."""
+
+    centre: Literal["none", "mean"] = Field(
+        "none", description="'mean' subtracts the mean of each feature over the training part"
+    )
+    scale: Positive = Field(1.0, description="divides the centred features")
+
+
+class Population(Section):
+    """Units of one kind; `shape` is (n,) for a layer, (x, y, z) for a cube."""
+
+    shape: tuple[Count, ...] = Field(min_length=1, max_length=3, description="units along each axis")
+    role: Literal["input", "hidden", "output"] = Field("hidden", description="input is clamped")
+    neuron: StrictStr | None = Field(None, description="name under `neurons`")
+    activation: Activation | None = Field(None, description="overrides the neuron's")
+    bias: Real = Field(0.0, description="bias current of every unit at the start")
+    plastic_bias: StrictBool = Field(True, description="whether learning changes the biases")
+    encoding: Encoding | None = Field(None, description="input population only")
+
+
+class WeightInit(Section):
+    """How weights start.
+
+    normal: standard deviation gain / sqrt(fan-in); uniform: the same deviation; zeros.
+    `spectral_radius` then scales them to that largest |eigenvalue| of the projection's
+    own coupled map.
+    """
+
+    init: Literal["normal", "uniform", "zeros"] = Field("normal", description="distribution")
+    gain: Positive = Field(1.0, description="multiplies the standard deviation 1 / sqrt(fan-in)")
+    spectral_radius: Positive | None = Field(None, description="scales the coupled map to this")
+
+
+class Dense(Section):
+    """Every unit of `pre` to every unit of `post`."""
+
+    type: Literal["dense"]
+
+
+class Lattice(Section):
+    """Symmetric coupling of neighbours within one 3D population."""
+
+    type: Literal["lattice"]
+    neighbours: Literal[6, 18, 26] = Field(26, description="6 faces, 18 with edges, 26 with corners")
+    periodic: StrictBool = Field(False, description="whether opposite faces are neighbours")
+    axis: Annotated[int, Field(strict=True, ge=0, le=2)] = Field(
+        2, description="axis from input to read-out, along which feedback_gain acts"
+    )
+
+
+Connector = Annotated[Dense | Lattice, Field(discriminator="type")]
+
+
+class Calibration(Section):
+    """Standardise what a read-out sees: (s - mean) / std, measured once before training, then fixed."""
+
+    samples: Count = Field(512, description="training samples to measure on")
+
+
+class Projection(Section):
+    """Synapses from `pre` to `post`; the same weights carry the feedback, times feedback_gain."""
+
+    pre: StrictStr = Field(description="population, or part of it such as 'cube[:, :, -1]'")
+    post: StrictStr = Field(description="population, or part of it such as 'cube[:, :, 0]'")
+    connector: Connector
+    plastic: StrictBool = Field(True, description="whether learning changes the weights")
+    feedback_gain: Fraction = Field(1.0, description="g: weight of the feedback, and of the energy's layers")
+    weight: WeightInit = Field(default_factory=WeightInit)
+    calibrate: Calibration | None = Field(None, description="projections into a softmax read-out only")
+
+
+class Nudge(Section):
+    """The nudged phase: a constant current -beta dC/ds, taken at the free fixed point."""
+
+    beta: Positive = Field(0.1, description="strength of the nudge")
+    phases: Literal["centered", "one_sided"] = Field(
+        "centered", description="-beta and +beta, or 0 and +beta"
+    )
+    cost: Literal["squared_error", "cross_entropy"] = Field("squared_error", description="C")
+    max_current: Positive | None = Field(
+        None, description="lowers beta per sample so that no unit is nudged by more than this"
+    )
+
+
+class Equilibrium(Section):
+    """How the network settles."""
+
+    solver: Literal["sweeps", "synchronous"] = Field(
+        "sweeps", description="block updates back and forth, or the membrane dynamics step by step"
+    )
+    tolerance: Positive = Field(1e-4, description="largest |s - rho(current)| of a settled sample")
+    max_steps: Count = Field(200, description="steps after which a settle gives up")
+    nudge: Nudge = Field(default_factory=Nudge)
+    dt: Time = Field(0.001, gt=0, description="time step of the membrane dynamics, such as '1 ms'")
+
+
+class Learning(Section):
+    """How contrasts become updates."""
+
+    rule: Literal["contrastive"] = "contrastive"
+    optimizer: Literal["sgd", "adam"] = Field("sgd", description="update rule")
+    lr: Positive = Field(0.1, description="learning rate")
+    momentum: Annotated[float, Field(strict=True, ge=0, lt=1)] = Field(0.9, description="of sgd")
+    schedule: Literal["constant", "linear"] = Field("linear", description="'linear' decays lr to 0")
+    batch_size: Count = Field(64, description="samples per update")
+    epochs: Count = Field(20, description="passes over the training part, unless --epochs says otherwise")
+
+
+class Consolidation(Section):
+    """Every `period` updates: an orthogonalised step, and the spectral bound gamma."""
+
+    period: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6} updates?$")] = Field(
+        "1 update", description="such as '10 updates'"
+    )
+    method: Literal["none", "muon"] = Field("none", description="Muon acts on matrices only")
+    lr: Positive = Field(0.02, description="learning rate of the orthogonalised step")
+    spectral_bound: Positive | None = Field(
+        None, description="gamma: largest eigenvalue allowed in the coupled map"
+    )
+
+    @property
+    def updates(self) -> int:
+        """The period as a number of updates."""
+        return int(self.period.split()[0])
+
+
+class NetworkSpec(Section):
+    """A whole topology file."""
+
+    schema_: Literal["mep-neuro/1"] = Field("mep-neuro/1", alias="schema", description="format of this file")
+    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
+    seeds: Seeds = Field(default_factory=Seeds)
+    neurons: dict[str, Neuron] = Field(default_factory=dict, max_length=1000)
+    populations: dict[str, Population] = Field(min_length=2, max_length=10_000)
+    projections: dict[str, Projection] = Field(min_length=1, max_length=100_000)
+    equilibrium: Equilibrium = Field(default_factory=Equilibrium)
+    learning: Learning = Field(default_factory=Learning)
+    consolidation: Consolidation = Field(default_factory=Consolidation)
+
+    def neuron_of(self, population: str) -> Neuron:
+        """The neuron of a population, its own `activation` applied."""
+        section = self.populations[population]
+        neuron = self.neurons[section.neuron] if section.neuron is not None else Neuron()
+        if section.activation is not None:
+            neuron = neuron.model_copy(update={"activation": section.activation})
+        return neuron
+
+    def population_with_role(self, role: Literal["input", "output"]) -> str:
+        """Name of the one input or output population."""
+        return next(name for name, p in self.populations.items() if p.role == role)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain mapping, keys as in the file, defaults written out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -1,0 +1,1 @@
+"""YAML topologies shipped with the package."""
