@@ -48,6 +48,10 @@ class SettleError(MepNeuroError):
     exit_code = 1
 
 
+class ComparisonError(MepNeuroError):
+    """Two recordings are not of the same network and samples."""
+
+
 class BackendMissingError(MepNeuroError):
     """A back end is not installed."""
 
