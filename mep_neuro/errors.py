@@ -52,6 +52,10 @@ class ComparisonError(MepNeuroError):
     """Two recordings are not of the same network and samples."""
 
 
+class UnknownBackendError(MepNeuroError):
+    """No back end or conversion target has this name."""
+
+
 class BackendMissingError(MepNeuroError):
     """A back end is not installed."""
 
