@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _PART = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_-]*)\s*(?:\[([^\[\]]*)\])?\s*")
-_INDEX = re.compile(r"\s*(?:(-?\d+)|(-?\d+)?\s*:\s*(-?\d+)?)\s*")
+_INDEX = re.compile(r"\s*(?:(-?\d{1,9})|(-?\d{1,9})?\s*:\s*(-?\d{1,9})?)\s*")
 
 
 @dataclass(frozen=True)
@@ -17,26 +17,37 @@ class Part:
     population: str
     index: tuple[int | slice, ...] | None
 
+    def ranges(self, shape: tuple[int, ...]) -> tuple[range, ...]:
+        """Selected indices along each axis.
+
+        Raises:
+            ValueError: The index does not fit the shape, or selects nothing.
+        """
+        index = self.index or ()
+        if len(index) > len(shape):
+            raise ValueError(f"{len(index)} indices into {len(shape)} axes; write at most {len(shape)}")
+        whole = (slice(None),) * (len(shape) - len(index))
+        return tuple(_along(axis, *pair) for axis, pair in enumerate(zip(index + whole, shape, strict=True)))
+
     def units(self, shape: tuple[int, ...]) -> NDArray[np.intp]:
         """Flat indices of the selected units, ascending, in C order.
 
         Raises:
             ValueError: The index does not fit the shape, or selects nothing.
         """
-        flat = np.arange(int(np.prod(shape))).reshape(shape)
-        if self.index is None:
-            return flat.ravel()
-        if len(self.index) > len(shape):
-            raise ValueError(f"{len(self.index)} indices into {len(shape)} axes; write at most {len(shape)}")
-        for axis, (index, size) in enumerate(zip(self.index, shape, strict=False)):
-            if isinstance(index, int) and not -size <= index < size:
-                raise ValueError(
-                    f"index {index} is outside axis {axis} of {size} units; write 0 to {size - 1}"
-                )
-        chosen = flat[self.index].ravel()
-        if chosen.size == 0:
-            raise ValueError("the index selects no unit; widen it")
+        chosen = np.ix_(*self.ranges(shape))
+        return np.arange(int(np.prod(shape))).reshape(shape)[chosen].ravel()
+
+
+def _along(axis: int, index: int | slice, size: int) -> range:
+    if isinstance(index, slice):
+        chosen = range(*index.indices(size))
+        if not chosen:
+            raise ValueError(f"the index selects no unit of axis {axis}, which has {size}; widen it")
         return chosen
+    if not -size <= index < size:
+        raise ValueError(f"index {index} is outside axis {axis} of {size} units; write 0 to {size - 1}")
+    return range(index % size, index % size + 1)
 
 
 def parse_part(text: str) -> Part:
