@@ -38,6 +38,15 @@ class UnsupportedError(MepNeuroError):
     """A network uses something that the target cannot express."""
 
 
+class ChipProfileError(MepNeuroError):
+    """A chip profile cannot be read, or lacks a value that is asked for; holds every mistake found."""
+
+    def __init__(self, mistakes: Sequence[str]) -> None:
+        """Take one message per mistake."""
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(self.mistakes))
+
+
 class ChipRangeError(MepNeuroError):
     """A value does not fit a register of the chip."""
 
