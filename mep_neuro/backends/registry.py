@@ -76,7 +76,7 @@ BACKENDS: Mapping[str, Backend] = {
         'python -m pip install "torch>=2.9"',
     ),
     "brian2": Backend(
-        "mep_neuro.converters.to_brian2:run",
+        "mep_neuro.converters.to_brian2.backend:run",
         "Brian2 rate neurons and synapses",
         "brian2",
         f"python -m pip install {_BRIAN2}",

@@ -1,0 +1,85 @@
+"""The text of the equations, generated from a network (nothing here needs Brian2).
+
+Names made from the file begin with `ep_`, so that none meets a unit, a constant or a reserved
+name of Brian2 (such as e, cm, i, j, N, t, dt, xi), nor ends in `_pre` or `_post`.
+"""
+
+import re
+from collections.abc import Iterable
+
+from mep_neuro.errors import UnsupportedError
+from mep_neuro.simulation.network import Network, Population, Projection
+
+RATES = {
+    "hard_sigmoid": "clip(v, 0, 1)",
+    "relu": "clip(v, 0, inf)",
+    "tanh": "tanh(v)",
+}
+
+
+def inner_projections(network: Network) -> tuple[Projection, ...]:
+    """The projections between settling populations: those that become Synapses."""
+    settling = {p.name for p in network.dynamic}
+    return tuple(q for q in network.projections.values() if q.pre in settling and q.post in settling)
+
+
+def identifiers(names: Iterable[str]) -> list[str]:
+    """Each name as a Brian2 identifier, unlike the ones before it."""
+    found: list[str] = []
+    for name in names:
+        word = re.sub(r"[^A-Za-z0-9_]", "_", name)
+        word = word if re.match(r"[A-Za-z]", word) else f"ep_{word}"
+        same, number = word, 2
+        while word in found:
+            word, number = f"{same}_{number}", number + 1
+        found.append(word)
+    return found
+
+
+def forward(identifier: str) -> str:
+    """Variable of the post group that sums w * r_pre of a projection."""
+    return f"ep_{identifier}_forward"
+
+
+def feedback(identifier: str) -> str:
+    """Variable of the pre group that sums g * w * r_post of a projection."""
+    return f"ep_{identifier}_feedback"
+
+
+def group_equations(population: Population, parts: Iterable[str]) -> str:
+    """Equations of a population whose current has these parts besides the drive.
+
+    Raises:
+        UnsupportedError: The neuron model or the activation has no equation here.
+    """
+    if population.model != "rate":
+        raise UnsupportedError(
+            f"population '{population.name}': neuron model '{population.model}' has no Brian2 equation; "
+            "write model: rate"
+        )
+    if population.activation not in RATES:
+        raise UnsupportedError(
+            f"population '{population.name}': activation '{population.activation}' has no Brian2 "
+            f"equation; use one of {', '.join(RATES)}"
+        )
+    names = list(parts)
+    lines = [
+        "dv/dt = (-v + current) / tau_mem : 1",
+        f"r = {RATES[population.activation]} : 1",
+        f"current = {' + '.join(['drive', *names])} : 1",
+        "drive : 1",
+        *(f"{name} : 1" for name in names),
+        "tau_mem : second (shared, constant)",
+    ]
+    return "\n".join(lines)
+
+
+def synapse_equations(identifier: str) -> str:
+    """Equations of a projection: one weight, used both ways."""
+    lines = [
+        "w : 1",
+        "g : 1 (constant)",
+        f"{forward(identifier)}_post = w * r_pre : 1 (summed)",
+        f"{feedback(identifier)}_pre = g * w * r_post : 1 (summed)",
+    ]
+    return "\n".join(lines)
