@@ -1,0 +1,115 @@
+"""EPSigmaDelta: a leaky membrane in integers that sends only the changes of its clamped state."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.int64]
+Registers = NDArray[Any]  # int64 in `step`, int32 in a batched emulation
+
+DECAY_BITS = 12  # Loihi's decays are fractions of 2^12
+
+
+@dataclass(frozen=True)
+class SigmaDeltaState:
+    """The registers of some neurons after a step; integers of any one shape.
+
+    Attributes:
+        v: Membrane.
+        s: State that the receivers have integrated.
+        sigma: Sum of everything received.
+        m: Messages sent in this step; they arrive in the next.
+    """
+
+    v: Registers
+    s: Registers
+    sigma: Registers
+    m: Registers
+
+
+@dataclass(frozen=True)
+class SigmaDelta:
+    r"""Leaky integrator, clamp to [0, 1], quantizer and delta message, all in integers.
+
+    At every step t, with a(t) what arrives, that is the weighted messages of step t - 1:
+
+        sigma(t) = wrap( sigma(t-1) + a(t) )
+        v(t)     = clip( leak(v(t-1)) + sigma(t) + bias,  +-(2^(r-1) - 1) )
+        leak(v)  = sgn(v) floor( |v| (2^12 - dv) / 2^12 )
+        target   = clip( floor( (v(t) + 2^(p-1)) / 2^p ),  0, s_max )
+        m(t)     = target - s(t-1),  0 where |m| < threshold,  clipped to +-message_max
+        s(t)     = s(t-1) + m(t)
+
+    wrap is two's complement of r bits. There is no residue register: s is what the receivers
+    have summed, so that sigma(t+1) = weight s(t) exactly. At rest v = 2^k (sigma + bias) but for
+    less than 2^k of rounding: the integer form of tau dv/dt = -v + W s + b, s = clip(v, 0, 1).
+
+    Attributes:
+        state_bits: B; s_max = 2^B stands for the rate 1.
+        leak_shift: k; each step forgets 2^-k of the membrane, dv = 2^(12-k).
+        membrane_shift: p; one step of the state is 2^p of the membrane.
+        threshold: Smallest |m| that is sent, in steps of the state.
+        message_max: Largest |m| that is sent, or None.
+        register_bits: r; width of v and sigma, sign included.
+
+    Source: Lava's arithmetic of decays and registers; sigma-delta coding as in O'Connor and Welling 2016,
+    'Sigma delta quantized networks'.
+    """
+
+    state_bits: int
+    leak_shift: int
+    membrane_shift: int
+    threshold: int = 1
+    message_max: int | None = None
+    register_bits: int = 24
+
+    @property
+    def s_max(self) -> int:
+        """The state that stands for the rate 1."""
+        return 1 << self.state_bits
+
+    @property
+    def dv(self) -> int:
+        """The decay as Lava writes it, out of 2^12."""
+        return (1 << DECAY_BITS) >> self.leak_shift
+
+    @property
+    def v_max(self) -> int:
+        """Largest |v|."""
+        return (1 << (self.register_bits - 1)) - 1
+
+    def rest(self, shape: tuple[int, ...]) -> SigmaDeltaState:
+        """All registers at 0."""
+        return SigmaDeltaState(*(np.zeros(shape, dtype=np.int64) for _ in range(4)))
+
+    def wrap(self, value: Integers) -> Integers:
+        """Two's complement of `register_bits` bits."""
+        half = 1 << (self.register_bits - 1)
+        return ((value + half) % (2 * half)) - half
+
+    def leak(self, v: Integers) -> Integers:
+        """What is left of the membrane after one step; the magnitude is rounded down."""
+        left: Integers = np.sign(v) * ((np.abs(v) * ((1 << DECAY_BITS) - self.dv)) >> DECAY_BITS)
+        return left
+
+    def target(self, v: Integers) -> Integers:
+        """The state that a membrane asks for."""
+        return np.clip((v + (1 << (self.membrane_shift - 1))) >> self.membrane_shift, 0, self.s_max)
+
+    def step(self, state: SigmaDeltaState, arriving: Integers, bias: Integers) -> SigmaDeltaState:
+        """One step of every neuron.
+
+        Args:
+            state: Registers before the step, int64; not changed.
+            arriving: Weighted sum of the messages of the step before, int64, same shape.
+            bias: Constant current in membrane units, int64, same shape.
+        """
+        sigma = self.wrap(state.sigma.astype(np.int64) + arriving)
+        v = np.clip(self.leak(state.v.astype(np.int64)) + sigma + bias, -self.v_max, self.v_max)
+        m = self.target(v) - state.s
+        m = np.where(np.abs(m) < self.threshold, 0, m)
+        if self.message_max is not None:
+            m = np.clip(m, -self.message_max, self.message_max)
+        return SigmaDeltaState(v=v, s=state.s + m, sigma=sigma, m=m)
