@@ -1,16 +1,21 @@
 """Chip profiles: the limits of one chip, each with its source. Unknown values are None."""
 
-import difflib
-from importlib import resources
+from importlib.resources import files
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
 from mep_neuro.errors import ChipProfileError
+from mep_neuro.topology.mistakes import Mistake, dotted, unknown
+from mep_neuro.topology.source import text_of
+from mep_neuro.topology.structure import structural_mistakes
+from mep_neuro.topology.tree import Node, Unreadable, data_of, mark_of
+from mep_neuro.topology.yaml_tree import parse_tree
 
+Count = Annotated[int, Field(strict=True, ge=1, le=10**15)]
+Whole = Annotated[int, Field(strict=True, ge=-(10**6), le=10**6)]
+Real = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 Number = TypeVar("Number", int, float)
 
 
@@ -24,56 +29,47 @@ class Limit(BaseModel, Generic[Number]):
         note: What a user should know of it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     value: Number | None
-    source: str = Field(min_length=1)
-    assumed: bool = False
-    note: str = ""
+    source: StrictStr = Field(min_length=1, description="where the value is from")
+    assumed: StrictBool = False
+    note: StrictStr = ""
 
 
 class ChipProfile(BaseModel):
     """The limits of one chip. Sizes are counts, memories bytes, energies joules, times seconds."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_: Literal["mep-neuro-chip/1"] = Field(alias="schema")
-    name: str = Field(min_length=1)
-    title: str = ""
-    cores: Limit[int]
-    neurons_per_core: Limit[int]
-    neurons_per_chip: Limit[int]
-    synapses_per_chip: Limit[int]
-    synapse_memory_per_core: Limit[int]
-    axons_in_per_core: Limit[int]
-    axons_out_per_core: Limit[int]
-    weight_bits: Limit[int]
-    weight_low: Limit[int]
-    weight_high: Limit[int]
-    weight_step: Limit[int]
-    weight_exponent_low: Limit[int]
-    weight_exponent_high: Limit[int]
-    register_bits: Limit[int]
-    message_bits: Limit[int]
-    bias_bits: Limit[int]
-    lif_bias_mantissa_bits: Limit[int]
-    lif_bias_exponent_bits: Limit[int]
-    lif_threshold_bits: Limit[int]
-    decay_bits: Limit[int]
-    delay_bits: Limit[int]
-    energy_per_synaptic_event: Limit[float]
-    energy_per_neuron_update: Limit[float]
-    energy_per_message: Limit[float]
-    time_per_step: Limit[float]
-
-    @model_validator(mode="after")
-    def _possible(self) -> "ChipProfile":
-        for name, limit in self:
-            if isinstance(limit, Limit) and limit.value is not None:
-                negative = name in ("weight_low", "weight_exponent_low")
-                if not negative and limit.value <= 0:
-                    raise ValueError(f"{name} is {limit.value}; give a number above 0, or null if unknown")
-        return self
+    name: StrictStr = Field(min_length=1)
+    title: StrictStr = ""
+    cores: Limit[Count]
+    neurons_per_core: Limit[Count]
+    neurons_per_chip: Limit[Count]
+    synapses_per_chip: Limit[Count]
+    synapse_memory_per_core: Limit[Count]
+    axons_in_per_core: Limit[Count]
+    axons_out_per_core: Limit[Count]
+    weight_bits: Limit[Count]
+    weight_low: Limit[Whole]
+    weight_high: Limit[Count]
+    weight_step: Limit[Count]
+    weight_exponent_low: Limit[Whole]
+    weight_exponent_high: Limit[Whole]
+    register_bits: Limit[Count]
+    message_bits: Limit[Count]
+    bias_bits: Limit[Count]
+    lif_bias_mantissa_bits: Limit[Count]
+    lif_bias_exponent_bits: Limit[Count]
+    lif_threshold_bits: Limit[Count]
+    decay_bits: Limit[Count]
+    delay_bits: Limit[Count]
+    energy_per_synaptic_event: Limit[Real]
+    energy_per_neuron_update: Limit[Real]
+    energy_per_message: Limit[Real]
+    time_per_step: Limit[Real]
 
     def number(self, name: str) -> int:
         """A whole number of the profile that must be known.
@@ -99,73 +95,44 @@ def read_profile(name_or_path: str | Path) -> ChipProfile:
         ChipProfileError: There is no such profile, or the file has mistakes; all of them are listed,
             each `file:line:column: where: what; what to do`.
     """
-    text, file = _text(str(name_or_path))
+    path = _path(str(name_or_path))
+    root: Node | None = None
     try:
-        document = YAML(typ="rt", pure=True).load(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = "" if mark is None else f":{mark.line + 1}:{mark.column + 1}"
-        raise ChipProfileError(
-            [f"{file}{place}: no valid YAML: {error.problem}; mend the line or the one before it"]
-        ) from error
-    except (YAMLError, ValueError) as error:
-        raise ChipProfileError([f"{file}: no valid YAML: {error}; mend the file"]) from error
-    if not isinstance(document, dict):
-        raise ChipProfileError([f"{file}:1:1: not a mapping; write keys such as 'name: loihi2'"])
-    try:
-        return ChipProfile.model_validate(_plain(document))
-    except ValidationError as error:
-        raise ChipProfileError([_mistake(file, document, item) for item in error.errors()]) from error
+        root, mistakes = parse_tree(text_of(path))
+        if root is None:
+            mistakes = [Mistake((), "is empty; write a profile, or copy one of the library")]
+        else:
+            mistakes += structural_mistakes(ChipProfile, data_of(root))
+    except Unreadable as error:
+        mistakes = error.mistakes
+    if mistakes:
+        raise ChipProfileError(list(dict.fromkeys(_line(path, root, mistake) for mistake in mistakes)))
+    return ChipProfile.model_validate(data_of(cast(Node, root)))
 
 
 def profile_names() -> tuple[str, ...]:
-    """Names of the library's profiles."""
-    folder = resources.files("mep_neuro.hardware")
-    return tuple(sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".yaml")))
+    """Names of the library's profiles, sorted."""
+    return tuple(sorted(path.stem for path in _library().glob("*.yaml")))
 
 
-def _text(name: str) -> tuple[str, str]:
+def _library() -> Path:
+    return Path(str(files("mep_neuro.hardware")))
+
+
+def _path(name: str) -> Path:
     if name in profile_names():
-        return (resources.files("mep_neuro.hardware") / f"{name}.yaml").read_text("utf-8"), f"{name}.yaml"
-    path = Path(name)
-    if path.suffix in (".yaml", ".yml"):
-        try:
-            return path.read_text("utf-8"), name
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-            raise ChipProfileError([f"{name}: cannot be read: {reason}; give a chip profile"]) from error
-    near = difflib.get_close_matches(name, profile_names(), n=1)
-    question = f"did you mean '{near[0]}'? " if near else "give a name or the path of a .yaml file "
-    raise ChipProfileError(
-        [f"chip '{name}': unknown profile; {question}(known: {', '.join(profile_names())})"]
-    )
+        return _library() / f"{name}.yaml"
+    if not name.endswith((".yaml", ".yml")):
+        raise ChipProfileError([f"chip: {unknown('profile', name, profile_names())}, or give a .yaml file"])
+    if not Path(name).exists():
+        known = ", ".join(profile_names())
+        raise ChipProfileError(
+            [f"{name}: does not exist; check the path, or name one of the library ({known})"]
+        )
+    return Path(name)
 
 
-def _plain(value: Any) -> Any:
-    """Ruamel's mappings and scalars as plain ones, so that strict validation knows them."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, bool) or value is None:
-        return value
-    for kind in (int, float, str):
-        if isinstance(value, kind):
-            return kind(value)
-    return value
-
-
-def _mistake(file: str, document: Any, item: Any) -> str:
-    where = [str(part) for part in item["loc"]]
-    line, column, inside = 1, 1, document
-    for part in where:
-        if not isinstance(inside, dict) or part not in inside:
-            break
-        line, column = (n + 1 for n in inside.lc.key(part))  # type: ignore[attr-defined]  # ruamel's mapping
-        inside = inside[part]
-    what = item["msg"].removeprefix("Value error, ")
-    if item["type"] == "extra_forbidden":
-        what = "unknown key; remove it or mend its spelling"
-    elif item["type"] == "missing":
-        what = "missing; write it, with value null where it is unknown"
-    elif "; " not in what:
-        what += "; mend it"
-    return f"{file}:{line}:{column}: {'.'.join(where) or 'profile'}: {what}"
+def _line(path: Path, root: Node | None, mistake: Mistake) -> str:
+    mark = mistake.mark or (None if root is None else mark_of(root, mistake.path, at_key=mistake.at_key))
+    place = "" if mark is None else f"{mark.line}:{mark.column}:"
+    return f"{path}:{place} {dotted(mistake.path)}: {mistake.text}"
