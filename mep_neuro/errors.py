@@ -34,6 +34,10 @@ class RunFolderError(MepNeuroError):
     """A RUN folder is missing, damaged or of another training run."""
 
 
+class BundleError(MepNeuroError):
+    """An exported bundle is missing, damaged, of another version, or in the way."""
+
+
 class UnsupportedError(MepNeuroError):
     """A network uses something that the target cannot express."""
 
