@@ -80,6 +80,11 @@ class Projection:
         """Units of the pre population that the projection sees, ascending."""
         return np.unique(self.synapses.pre)
 
+    @property
+    def post_units(self) -> NDArray[np.intp]:
+        """Units of the post population that the projection reaches, ascending."""
+        return np.unique(self.synapses.post)
+
 
 @dataclass(frozen=True)
 class Network:

@@ -1,0 +1,59 @@
+"""Activations rho in torch, for one state and for a pair of states mirrored about a mean.
+
+The pair form holds the two nudged fixed points s(+beta), s(-beta) as mean and half-difference.
+With currents a +- u they are
+
+    mean = (rho(a + u) + rho(a - u)) / 2
+    half = (rho(a + u) - rho(a - u)) / 2
+
+written so that `half` keeps its relative precision when u is far below the rounding of a:
+a contrast is a small difference of nearly equal numbers, and layers far from the output
+respond by 1e-7 and less.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+_TANH_LIMIT = 16.0  # tanh is 1 to float64 rounding beyond; cosh(2 * 16) stays finite in float32
+
+
+class Rho(NamedTuple):
+    """An activation: `rate(v)`, and `pair(a, u)` giving (mean, half)."""
+
+    rate: Callable[[Tensor], Tensor]
+    pair: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def _clamp_pair(a: Tensor, up: Tensor, down: Tensor) -> tuple[Tensor, Tensor]:
+    return a + 0.5 * (up + down), 0.5 * (up - down)
+
+
+def _hard_sigmoid_pair(a: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    low, high = -a, 1.0 - a
+    return _clamp_pair(a, torch.clamp(u, low, high), torch.clamp(-u, low, high))
+
+
+def _relu_pair(a: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    return _clamp_pair(a, torch.maximum(u, -a), torch.maximum(-u, -a))
+
+
+def _tanh_pair(a: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    """tanh(a + u) +- tanh(a - u) = 2 sinh(2a) or 2 sinh(2u), over cosh(2a) + cosh(2u)."""
+    a2 = 2.0 * a.clamp(-_TANH_LIMIT, _TANH_LIMIT)
+    u2 = 2.0 * u.clamp(-_TANH_LIMIT, _TANH_LIMIT)
+    below = torch.cosh(a2) + torch.cosh(u2)
+    return torch.sinh(a2) / below, torch.sinh(u2) / below
+
+
+def _hard_sigmoid(v: Tensor) -> Tensor:
+    return v.clamp(0.0, 1.0)
+
+
+RHO: dict[str, Rho] = {
+    "hard_sigmoid": Rho(_hard_sigmoid, _hard_sigmoid_pair),
+    "relu": Rho(torch.relu, _relu_pair),
+    "tanh": Rho(torch.tanh, _tanh_pair),
+}

@@ -1,0 +1,46 @@
+"""The local contrast: what each synapse sees at its two ends, nudged minus free."""
+
+from torch import Tensor
+
+from mep_neuro.equilibrium.model import EquilibriumNetwork
+from mep_neuro.equilibrium.phases import Free, Nudged
+from mep_neuro.equilibrium.response import Response
+
+
+def contrast(model: EquilibriumNetwork, free: Free, nudged: Nudged) -> dict[str, Tensor]:
+    """Contrast of every plastic weight and bias, averaged over the batch; an estimate of -dC/dtheta.
+
+    dW = k_post [s_post s_pre (plus) - s_post s_pre (minus)] / (beta_plus - beta_minus), with k the
+    energy weight relative to the output (design, 'Words and equations'). A read-out outside the
+    dynamics learns by the delta rule (y - s) s_pre at the free fixed point, which is the
+    contrast's limit for weights that enter the cost alone.
+
+    Returns:
+        Tensors like the parameters, by the names of `Network.arrays()`.
+
+    Source: Scellier and Bengio 2017, equation 11; Laborieux et al. 2021, equation 9.
+    """
+    batch = free.input_rates.shape[0]
+    responses = {**nudged.responses, model.input_name: Response(free.input_rates, None)}
+    total: dict[str, Tensor] = {}
+    for group in (model.inputs, model.couplings):
+        for name, coupling in group.items():
+            if coupling.plastic:
+                total[f"projections.{name}.weight"] = coupling.contrast(
+                    responses[coupling.pre], responses[coupling.post]
+                )
+    for name, coupling in model.readouts.items():
+        if coupling.plastic:
+            seen = Response(model.seen(name, free.point.states[coupling.pre]), None)
+            total[f"projections.{name}.weight"] = coupling.contrast(
+                seen, Response(seen.mean, nudged.output_error)
+            )
+    for name, population in model.network.populations.items():
+        if population.role != "input" and population.plastic_bias:
+            slope = responses[name].slope if name in responses else nudged.output_error
+            assert slope is not None
+            bias = slope.sum(0)
+            if name in responses and (population.energy_weight != 1.0).any():
+                bias = bias * bias.new_tensor(population.energy_weight)
+            total[f"populations.{name}.bias"] = bias
+    return {name: value.div_(batch) for name, value in total.items()}

@@ -1,0 +1,43 @@
+"""The result of a settle."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class FixedPoint:
+    """Where a batch came to rest, or where it was when time ran out.
+
+    Attributes:
+        states: Rates of every settling population, shape (batch, n) each.
+        residual: Largest |s - rho(current)| of each sample, shape (batch,), dimensionless.
+        steps: Steps each sample took (block updates of all populations), shape (batch,).
+        tolerance: What the residual was to fall below.
+    """
+
+    states: Mapping[str, Tensor]
+    residual: Tensor
+    steps: Tensor
+    tolerance: float
+
+    @property
+    def settled(self) -> Tensor:
+        """Whether each sample met the tolerance, shape (batch,)."""
+        return self.residual <= self.tolerance
+
+    @property
+    def status(self) -> str:
+        """The outcome as a sentence for the user."""
+        missed = int((~self.settled).sum())
+        worst, steps = float(self.residual.max()), int(self.steps.max())
+        if missed == 0:
+            return (
+                f"settled: residual {worst:.1e} after at most {steps} steps (tolerance {self.tolerance:.0e})"
+            )
+        return (
+            f"not settled: {missed} of {len(self.residual)} samples after {steps} steps "
+            f"(residual {worst:.1e}, tolerance {self.tolerance:.0e}); "
+            "raise max_steps or lower the spectral bound"
+        )

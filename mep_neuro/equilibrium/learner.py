@@ -1,0 +1,141 @@
+"""From contrasts to new weights: plasticity at every update, consolidation every `period` updates.
+
+The optimizers are those of torch; they read a gradient that is minus the local contrast. No
+autograd graph is ever built.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mep_neuro.equilibrium.model import EquilibriumNetwork
+from mep_neuro.equilibrium.spectral_bound import SpectralBound
+from mep_neuro.errors import SettleError
+
+ADAM_EPSILON = 1e-12
+"""Contrasts of layers far from the output may be 1e-6 and less; torch's 1e-8 would mute them."""
+
+ADAM_BETAS = (0.9, 0.99)
+"""A few hundred updates, as on the digits, are too few for torch's second-moment memory of 1,000."""
+
+
+class Learner:
+    """Applies contrasts to a model.
+
+    Attributes:
+        updates: Contrasts taken so far.
+        radius: Radius of the coupled map after the last bound, or None without a bound.
+    """
+
+    def __init__(self, model: EquilibriumNetwork) -> None:
+        """Make the optimizers that the specification names."""
+        self.updates = 0
+        self.radius: float | None = None
+        self._model = model
+        learning, consolidation = model.spec.learning, model.spec.consolidation
+        self._parameters = _plastic(model)
+        self._consolidated = {
+            key: p
+            for key, p in self._parameters.items()
+            if consolidation.method == "muon" and key.endswith(".weight") and p.ndim == 2
+        }
+        rest = [p for key, p in self._parameters.items() if key not in self._consolidated]
+        self._optimizers: list[torch.optim.Optimizer] = []
+        if rest and learning.optimizer == "sgd":
+            self._optimizers.append(torch.optim.SGD(rest, lr=learning.lr, momentum=learning.momentum))
+        elif rest:
+            adam = torch.optim.Adam(rest, lr=learning.lr, betas=ADAM_BETAS, eps=ADAM_EPSILON)
+            self._optimizers.append(adam)
+        if self._consolidated:
+            muon = torch.optim.Muon(
+                list(self._consolidated.values()), lr=consolidation.lr, weight_decay=0.0, momentum=0.95
+            )
+            self._optimizers.append(muon)
+        self._rates = [[group["lr"] for group in o.param_groups] for o in self._optimizers]
+        self._sums = {key: torch.zeros_like(p) for key, p in self._consolidated.items()}
+        bound = consolidation.spectral_bound
+        self._bound = SpectralBound(model, bound) if bound is not None and model.couplings else None
+
+    def bound_now(self) -> None:
+        """Enforce the spectral bound outside the period, as before the first update."""
+        if self._bound is not None:
+            self.radius = self._bound.enforce()
+
+    def update(self, contrast: Mapping[str, Tensor], rate_factor: float = 1.0) -> None:
+        """Take one contrast.
+
+        Args:
+            contrast: By the names of `Network.arrays()`, averaged over the batch.
+            rate_factor: Multiplies every learning rate, for schedules.
+
+        Raises:
+            SettleError: A contrast is not finite; no weight has changed.
+        """
+        for key, value in contrast.items():
+            if not bool(torch.isfinite(value).all()):
+                raise SettleError(
+                    f"{key}: the contrast is not finite, the weights were left as they are; "
+                    "lower learning.lr or nudge.beta"
+                )
+        self.updates += 1
+        due = self.updates % self._model.spec.consolidation.updates == 0
+        for key, parameter in self._parameters.items():
+            if key in self._consolidated:
+                self._sums[key] += contrast[key]
+                parameter.grad = -self._sums[key] if due else None
+            else:
+                parameter.grad = -contrast[key]
+        for optimizer, rates in zip(self._optimizers, self._rates, strict=True):
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * rate_factor
+            optimizer.step()
+        if due:
+            for total in self._sums.values():
+                total.zero_()
+        self._model.weights_changed()
+        if due:
+            self.bound_now()
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """Everything a resumed learner needs, as arrays."""
+        arrays: dict[str, NDArray[np.generic]] = {"learner.updates": np.array([self.updates])}
+        for number, optimizer in enumerate(self._optimizers):
+            for index, entries in optimizer.state_dict()["state"].items():
+                for key, value in entries.items():
+                    if value is not None:
+                        arrays[f"optimizer.{number}.{index}.{key}"] = torch.as_tensor(value).numpy().copy()
+        for key, total in self._sums.items():
+            arrays[f"eligibility.{key}"] = total.numpy().copy()
+        if self._bound is not None:
+            arrays["bound.vector"] = self._bound.vector.numpy().copy()
+        return arrays
+
+    def load_state(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Take back what `state` gave."""
+        self.updates = int(arrays["learner.updates"][0])
+        for number, optimizer in enumerate(self._optimizers):
+            state: dict[int, dict[str, Tensor]] = {}
+            for name, value in arrays.items():
+                if name.startswith(f"optimizer.{number}."):
+                    _, _, index, key = name.split(".", 3)
+                    state.setdefault(int(index), {})[key] = torch.from_numpy(value.copy())
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+        for key in self._sums:
+            self._sums[key] = torch.from_numpy(arrays[f"eligibility.{key}"].copy())
+        if self._bound is not None:
+            self._bound.vector = torch.from_numpy(arrays["bound.vector"].copy())
+
+
+def _plastic(model: EquilibriumNetwork) -> dict[str, nn.Parameter]:
+    """Parameters that learning changes, by the names of `Network.arrays()`."""
+    parameters: dict[str, nn.Parameter] = {}
+    for name, coupling in model.projections.items():
+        if coupling.plastic:
+            parameters[f"projections.{name}.weight"] = coupling.weight
+    for name, population in model.network.populations.items():
+        if population.role != "input" and population.plastic_bias:
+            parameters[f"populations.{name}.bias"] = model.biases[name]
+    return parameters

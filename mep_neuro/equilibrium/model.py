@@ -1,0 +1,162 @@
+"""A network as a torch module: parameters that learning changes, and the operators of its projections."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mep_neuro.equilibrium.activation import RHO
+from mep_neuro.equilibrium.couplings import DenseCoupling, LatticeCoupling, make_coupling
+from mep_neuro.errors import StimulusError
+from mep_neuro.simulation.network import Network
+
+
+class EquilibriumNetwork(nn.Module):
+    """Populations that settle, coupled both ways by the same weights.
+
+    No parameter requires grad: training never builds an autograd graph.
+
+    Attributes:
+        network: The network it was made from; `to_network()` has the present weights.
+        settling: Names of the settling populations, from the input towards the output.
+        biases: Bias of every population but the input, by name.
+        couplings: Projections between settling populations.
+        inputs: Projections from the clamped input.
+        readouts: Projections into a softmax read-out outside the dynamics.
+    """
+
+    def __init__(self, network: Network, dtype: torch.dtype = torch.float32) -> None:
+        """Copy the numbers of a network in a dtype."""
+        super().__init__()
+        self.network = network
+        self.spec = network.spec
+        self.dtype = dtype
+        self.settling = _from_input_to_output(network)
+        self.input_name, self.output_name = network.input.name, network.output.name
+        self.activations = [RHO[network.populations[name].activation] for name in self.settling]
+        self.energy_weights = [
+            torch.tensor(network.populations[name].energy_weight, dtype=dtype) for name in self.settling
+        ]
+        self.biases = nn.ParameterDict()
+        for name, population in network.populations.items():
+            if population.role != "input":
+                self.biases[name] = nn.Parameter(
+                    torch.tensor(population.bias, dtype=dtype), requires_grad=False
+                )
+        self.weights = nn.ParameterDict()
+        self.couplings: dict[str, DenseCoupling | LatticeCoupling] = {}
+        self.inputs: dict[str, DenseCoupling] = {}
+        self.readouts: dict[str, DenseCoupling] = {}
+        for name, projection in network.projections.items():
+            self._add(name, make_coupling(projection, network, dtype))
+        self.input_offset: Tensor = torch.tensor(network.input.offset, dtype=dtype)
+        self.input_scale = network.input.scale
+        self.readout_offset = {
+            name: torch.tensor(network.projections[name].offset, dtype=dtype) for name in self.readouts
+        }
+        self.readout_gain = {name: network.projections[name].gain for name in self.readouts}
+
+    def _add(self, name: str, coupling: DenseCoupling | LatticeCoupling) -> None:
+        self.weights[name] = coupling.weight
+        if coupling.pre in self.settling and coupling.post in self.settling:
+            self.couplings[name] = coupling
+            return
+        assert isinstance(coupling, DenseCoupling)  # lattices lie within a settling population
+        (self.inputs if coupling.pre == self.input_name else self.readouts)[name] = coupling
+
+    @property
+    def projections(self) -> dict[str, DenseCoupling | LatticeCoupling]:
+        """Every projection's operator by name."""
+        return {**self.inputs, **self.couplings, **self.readouts}
+
+    def drive(self, features: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Rates of the clamped input, and the constant current into each settling population.
+
+        Args:
+            features: Shape (batch, n_input).
+
+        Raises:
+            StimulusError: The shape does not fit, or a value is not finite.
+        """
+        expected = self.input_offset.shape[0]
+        if features.ndim != 2 or features.shape[1] != expected:
+            raise StimulusError(
+                f"population '{self.input_name}': features have shape {tuple(features.shape)}; "
+                f"give (samples, {expected})"
+            )
+        rates = (features.to(self.dtype) - self.input_offset) / self.input_scale
+        currents: dict[str, Tensor] = {}
+        for coupling in self.inputs.values():
+            new = coupling.forward(rates)
+            currents[coupling.post] = currents[coupling.post] + new if coupling.post in currents else new
+        drive = {}
+        for name in self.settling:
+            bias = self.biases[name]
+            drive[name] = currents[name] + bias if name in currents else bias.expand(len(rates), -1)
+        return rates, drive
+
+    def readout(self, states: Mapping[str, Tensor]) -> Tensor:
+        """Output rates, shape (batch, n_output): settled, or softmax of what the read-out sees."""
+        if not self.readouts:
+            return states[self.output_name]
+        return torch.softmax(self.logits(states), dim=-1)
+
+    def logits(self, states: Mapping[str, Tensor]) -> Tensor:
+        """Currents of a softmax read-out, shape (batch, n_output)."""
+        total = self.biases[self.output_name].expand(len(next(iter(states.values()))), -1)
+        for name, coupling in self.readouts.items():
+            total = total + coupling.forward(self.seen(name, states[coupling.pre]))
+        return total
+
+    def seen(self, readout: str, state: Tensor) -> Tensor:
+        """What a read-out sees of a population, standardised where it was calibrated."""
+        offset, coupling = self.readout_offset[readout], self.readouts[readout]
+        if coupling.pre_units is None:
+            standard: Tensor = (state - offset) * self.readout_gain[readout]
+            return standard
+        seen = torch.zeros_like(state)
+        part = (state[:, coupling.pre_units] - offset) * self.readout_gain[readout]
+        return seen.index_copy_(-1, coupling.pre_units, part)
+
+    def weights_changed(self) -> None:
+        """Refresh what operators keep beside their weights."""
+        for coupling in self.projections.values():
+            coupling.weight_changed()
+
+    def to_network(self) -> Network:
+        """The network with the present numbers, in float64."""
+        return self.network.with_arrays(self.arrays())
+
+    def arrays(self) -> dict[str, NDArray[np.floating]]:
+        """The present numbers by the names of `Network.arrays()`, in the model's own dtype."""
+        arrays: dict[str, NDArray[np.floating]] = {}
+        for key in self.network.arrays():
+            kind, name, what = key.split(".")
+            if kind == "populations":
+                tensor = self.input_offset if what == "offset" else self.biases[name].detach()
+            elif what == "weight":
+                tensor = self.projections[name].weight.detach()
+            elif what == "offset":
+                tensor = self.readout_offset[name]
+            else:
+                tensor = torch.tensor([self.readout_gain[name]], dtype=torch.float64)
+            arrays[key] = tensor.cpu().numpy().copy()
+        return arrays
+
+    def extra_repr(self) -> str:
+        """Name and sizes."""
+        populations = self.network.populations.values()
+        return f"{self.spec.name}: " + " - ".join(f"{p.name} {list(p.shape)}" for p in populations)
+
+
+def _from_input_to_output(network: Network) -> list[str]:
+    """Settling populations by their distance from the input, ties in the file's order."""
+    distance = {network.input.name: 0}
+    names = [p.name for p in network.dynamic]
+    for step in range(1, len(names) + 1):
+        for projection in network.projections.values():
+            if distance.get(projection.pre) == step - 1:
+                distance.setdefault(projection.post, step)
+    return sorted(names, key=lambda name: distance.get(name, len(names) + 1))

@@ -1,0 +1,67 @@
+"""What settles: one state (free or one-sided nudge), or a pair mirrored about its mean (centered nudge)."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from mep_neuro.equilibrium.activation import Rho
+
+
+class Mode(Protocol):
+    """How currents become states, and how far two states are apart."""
+
+    def activate(self, block: int, current: Tensor) -> Tensor:
+        """States of a block from its current."""
+
+    def distance(self, block: int, new: Tensor, old: Tensor) -> Tensor:
+        """Largest difference of each sample, shape (batch,)."""
+
+    def keep(self, rows: Tensor) -> "Mode":
+        """The same mode for some of the samples."""
+
+
+class Single:
+    """One state per sample, shape (batch, n)."""
+
+    def __init__(self, rhos: list[Rho]) -> None:
+        """Take the activation of each block."""
+        self._rates = [rho.rate for rho in rhos]
+
+    def activate(self, block: int, current: Tensor) -> Tensor:
+        """s = rho(current)."""
+        return self._rates[block](current)
+
+    def distance(self, block: int, new: Tensor, old: Tensor) -> Tensor:
+        """Largest |new - old| of each sample."""
+        return (new - old).abs_().amax(-1)
+
+    def keep(self, rows: Tensor) -> "Single":
+        """Nothing here depends on the sample."""
+        return self
+
+
+class Mirrored:
+    """The pair s(+beta), s(-beta) as (mean, half-difference), shape (2, batch, n).
+
+    The half-difference is measured in units of the nudge, and weighted by the energy weight k of
+    each unit: that is its share in the contrast, so the tolerance means the same in every layer.
+    """
+
+    def __init__(self, rhos: list[Rho], energy_weights: list[Tensor], nudge_size: Tensor) -> None:
+        """Take activations, k of every unit, and the largest |beta f| of each sample, shape (batch,)."""
+        self._pairs = [rho.pair for rho in rhos]
+        self._rhos, self._weights, self._size = rhos, energy_weights, nudge_size
+
+    def activate(self, block: int, current: Tensor) -> Tensor:
+        """Mean and half-difference of rho(a + u) and rho(a - u)."""
+        return torch.stack(self._pairs[block](current[0], current[1]))
+
+    def distance(self, block: int, new: Tensor, old: Tensor) -> Tensor:
+        """Largest difference of the mean, or of the weighted half-difference, of each sample."""
+        gap = (new - old).abs_()
+        return torch.maximum(gap[0].amax(-1), (gap[1] * self._weights[block]).amax(-1) / self._size)
+
+    def keep(self, rows: Tensor) -> "Mirrored":
+        """The mode for some of the samples."""
+        return Mirrored(self._rhos, self._weights, self._size[rows])

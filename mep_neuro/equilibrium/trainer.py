@@ -1,0 +1,188 @@
+"""Training: batches in a seeded order, free and nudged phase, contrast, update.
+
+The order of the samples depends on the seed and the epoch alone, so a run that was stopped goes on
+bit for bit from its arrays.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mep_neuro.equilibrium.contrast import contrast
+from mep_neuro.equilibrium.cost import cost
+from mep_neuro.equilibrium.learner import Learner
+from mep_neuro.equilibrium.model import EquilibriumNetwork
+from mep_neuro.equilibrium.phases import Free, free_phase, nudged_phase
+
+Gradient = Callable[[EquilibriumNetwork, Tensor, Tensor], "Step"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One batch before its update.
+
+    Attributes:
+        contrast: What each parameter is to be moved along, by the names of `Network.arrays()`.
+        output: Output rates in the free phase, shape (batch, n_output).
+        settled: Samples whose free and nudged phases both settled.
+        free_steps: Mean steps of the free phase.
+        nudged_steps: Mean steps of the nudged phase.
+    """
+
+    contrast: dict[str, Tensor]
+    output: Tensor
+    settled: int
+    free_steps: float
+    nudged_steps: float
+
+
+def equilibrium_propagation(model: EquilibriumNetwork, features: Tensor, target: Tensor) -> Step:
+    """The contrast of a batch by a free and a nudged phase."""
+    free = free_phase(model, features)
+    nudged = nudged_phase(model, free, target)
+    return Step(
+        contrast(model, free, nudged),
+        model.readout(free.point.states),
+        int((free.point.settled & nudged.point.settled).sum()),
+        float(free.point.steps.double().mean()),
+        float(nudged.point.steps.double().mean()),
+    )
+
+
+class Trainer:
+    """Learns from labelled samples.
+
+    Attributes:
+        model: The network that learns, changed in place.
+        update: Updates done.
+        updates_per_epoch: Batches in an epoch; the last may be smaller.
+    """
+
+    def __init__(
+        self,
+        model: EquilibriumNetwork,
+        features: NDArray[np.floating],
+        labels: NDArray[np.integer],
+        *,
+        epochs: int,
+        seed: int | None = None,
+        gradient: Gradient = equilibrium_propagation,
+    ) -> None:
+        """Prepare training.
+
+        Args:
+            model: The network.
+            features: Training part, shape (samples, n_input).
+            labels: Classes, shape (samples,), integers from 0.
+            epochs: Passes over the training part; sets the learning-rate schedule.
+            seed: Replaces seeds.data for the order of the samples.
+            gradient: What turns a batch into a contrast; others serve comparisons.
+        """
+        self.model, self.epochs, self.update = model, epochs, 0
+        self._features = torch.as_tensor(features, dtype=model.dtype)
+        self._labels = torch.as_tensor(labels, dtype=torch.int64)
+        self._seed = model.spec.seeds.data if seed is None else seed
+        self._gradient = gradient
+        self._learner = Learner(model)
+        self._batch = model.spec.learning.batch_size
+        self.updates_per_epoch = -(-len(labels) // self._batch)
+        self._sums = np.zeros(6)  # of the epoch: correct, cost, settled, free steps, nudged steps, samples
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done."""
+        return self.update >= self.epochs * self.updates_per_epoch
+
+    def prepare(self) -> None:
+        """Measure what stays fixed during training; once, before the first update."""
+        self._learner.bound_now()
+        _encode(self.model, self._features)
+        _calibrate(self.model, self._features)
+
+    def advance(self) -> dict[str, float] | None:
+        """One update; the epoch's metrics after its last one.
+
+        Raises:
+            SettleError: A phase diverged or a contrast is not finite; the weights are as they were.
+        """
+        epoch, batch = divmod(self.update, self.updates_per_epoch)
+        order = np.random.default_rng([self._seed, epoch]).permutation(len(self._labels))
+        rows = torch.from_numpy(order[batch * self._batch : (batch + 1) * self._batch])
+        labels = self._labels[rows]
+        target = one_hot(self.model, labels)
+        step = self._gradient(self.model, self._features[rows], target)
+        self._learner.update(step.contrast, self._rate_factor())
+        self.update += 1
+        samples = len(rows)
+        costs = cost(self.model.spec.equilibrium.nudge.cost, step.output, target)
+        correct = float((step.output.argmax(1) == labels).sum())
+        weighted = [samples * step.free_steps, samples * step.nudged_steps, samples]
+        self._sums += np.array([correct, float(costs.sum()), step.settled, *weighted])
+        if self.update % self.updates_per_epoch:
+            return None
+        return self._epoch_metrics(epoch)
+
+    def _rate_factor(self) -> float:
+        if self.model.spec.learning.schedule == "constant":
+            return 1.0
+        return 1.0 - self.update / (self.epochs * self.updates_per_epoch)
+
+    def _epoch_metrics(self, epoch: int) -> dict[str, float]:
+        correct, costs, settled, free_steps, nudged_steps, samples = self._sums.tolist()
+        self._sums = np.zeros(6)
+        metrics = {
+            "epoch": epoch + 1,
+            "update": self.update,
+            "train_accuracy": correct / samples,
+            "train_cost": costs / samples,
+            "settled": settled / samples,
+            "free_steps": free_steps / samples,
+            "nudged_steps": nudged_steps / samples,
+        }
+        if self._learner.radius is not None:
+            metrics["radius"] = self._learner.radius
+        return metrics
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """Everything but the weights that a resumed trainer needs."""
+        return {**self._learner.state(), "trainer.sums": self._sums.copy()}
+
+    def load_state(self, update: int, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Go on from an update; the model must have the weights of that update."""
+        self.update = update
+        self._sums = np.array(arrays["trainer.sums"], dtype=np.float64)
+        self._learner.load_state(arrays)
+
+
+def one_hot(model: EquilibriumNetwork, labels: Tensor) -> Tensor:
+    """Targets, shape (batch, n_output)."""
+    classes = len(model.biases[model.output_name])
+    return torch.nn.functional.one_hot(labels, classes).to(model.dtype)
+
+
+def predict(model: EquilibriumNetwork, features: NDArray[np.floating]) -> tuple[NDArray[np.int64], Free]:
+    """Classes of samples by the free phase, and the phase itself."""
+    free = free_phase(model, torch.as_tensor(features, dtype=model.dtype))
+    return model.readout(free.point.states).argmax(1).numpy(), free
+
+
+def _encode(model: EquilibriumNetwork, features: Tensor) -> None:
+    encoding = model.spec.populations[model.input_name].encoding
+    if encoding is not None and encoding.centre == "mean":
+        model.input_offset = features.mean(0)
+
+
+def _calibrate(model: EquilibriumNetwork, features: Tensor) -> None:
+    """Set each calibrated read-out's offset (mean of each unit) and gain (1 / deviation over all units)."""
+    for name, coupling in model.readouts.items():
+        section = model.spec.projections[name].calibrate
+        if section is not None:
+            states = free_phase(model, features[: section.samples]).point.states[coupling.pre]
+            part = coupling.take(states, coupling.pre_units)
+            model.readout_offset[name] = part.mean(0)
+            deviation = float((part - part.mean(0)).square().mean().sqrt())
+            model.readout_gain[name] = 1.0 / max(deviation, 1e-12)

@@ -1,0 +1,136 @@
+"""The exact gradient of the cost at the free fixed point, by implicit differentiation.
+
+For checks of the contrast only; training never imports it. Dense algebra per sample: cost grows
+as the cube of the settling units.
+
+With s = rho(u), u = M s + drive and C(s): e = (I - D M^T)^-1 D dC/ds, D = diag rho'(u), is dC/du,
+and dC/dM[i, j] = e_i s_j.
+
+Source: Almeida 1987 and Pineda 1987, recurrent backpropagation.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mep_neuro.simulation.network import Network
+from mep_neuro.simulation.stimulus import present
+
+Array = NDArray[np.float64]
+
+
+def free_states(network: Network, features: Array, *, tolerance: float = 1e-14) -> Array:
+    """Rates of all settling units at the free fixed point, by damped iteration to the tolerance."""
+    matrix, drive = _map(network), _drive(network, features)
+    membrane = drive.copy()
+    for _ in range(200_000):
+        change = 0.5 * (_rho(network, membrane) @ matrix.T + drive - membrane)
+        membrane += change
+        if np.abs(change).max() < tolerance:
+            return _rho(network, membrane)
+    raise ArithmeticError("the free phase does not settle; lower the weights")
+
+
+def negative_gradient(network: Network, features: Array, target: Array) -> dict[str, Array]:
+    """-dC/dtheta of every weight and bias, averaged over the batch, by the names of `Network.arrays()`.
+
+    Args:
+        network: Settling populations with hard_sigmoid, relu or tanh; output inside the dynamics
+            (squared error) or a softmax read-out (cross-entropy).
+        features: Shape (batch, n_input).
+        target: Shape (batch, n_output).
+    """
+    matrix, drive = _map(network), _drive(network, features)
+    states = free_states(network, features)
+    output, gradient = _output_gradient(network, states, target)
+    slope = _slope(network, states @ matrix.T + drive)
+    eye = np.eye(len(matrix))
+    back = np.stack(
+        [np.linalg.solve(eye - d[:, None] * matrix.T, d * g) for d, g in zip(slope, gradient, strict=True)]
+    )
+    starts = _starts(network)
+    rates = {network.input.name: present(network, features).rates}
+    backs = {}
+    for population in network.dynamic:
+        rows = slice(starts[population.name], starts[population.name] + population.size)
+        rates[population.name], backs[population.name] = states[:, rows], back[:, rows]
+    if not network.output.dynamic:
+        backs[network.output.name] = output - target
+    total: dict[str, Array] = {}
+    for name, p in network.projections.items():
+        s, flat = p.synapses, np.zeros(p.weight.size)
+        before = rates[p.pre][:, s.pre]
+        if p.post == network.output.name and not network.output.dynamic:
+            before = (before - np.tile(p.offset, len(s.pre) // len(p.offset))) * p.gain
+        np.add.at(flat, s.slot, (backs[p.post][:, s.post] * before).sum(0))
+        if p.pre in backs:
+            np.add.at(
+                flat,
+                s.slot,
+                (s.gain * backs[p.pre][:, s.pre] * rates[p.post][:, s.post]).sum(0)
+                if p.post in rates
+                else 0.0,
+            )
+        total[f"projections.{name}.weight"] = flat.reshape(p.weight.shape)
+    for name, value in backs.items():
+        total[f"populations.{name}.bias"] = value.sum(0)
+    return {name: -value / len(features) for name, value in total.items()}
+
+
+def _starts(network: Network) -> dict[str, int]:
+    sizes = [p.size for p in network.dynamic]
+    return dict(zip([p.name for p in network.dynamic], [0, *np.cumsum(sizes).tolist()], strict=False))
+
+
+def _map(network: Network) -> Array:
+    """M: forward W, feedback g W^T, over the settling units."""
+    starts, size = _starts(network), sum(p.size for p in network.dynamic)
+    matrix = np.zeros((size, size))
+    for p in network.projections.values():
+        if p.pre in starts and p.post in starts:
+            s, weight = p.synapses, p.weight.ravel()[p.synapses.slot]
+            np.add.at(matrix, (s.post + starts[p.post], s.pre + starts[p.pre]), weight)
+            np.add.at(matrix, (s.pre + starts[p.pre], s.post + starts[p.post]), s.gain * weight)
+    return matrix
+
+
+def _drive(network: Network, features: Array) -> Array:
+    drive = present(network, features).drive
+    return np.concatenate([drive[p.name] for p in network.dynamic], axis=1)
+
+
+def _rho(network: Network, membrane: Array) -> Array:
+    parts = np.split(membrane, np.cumsum([p.size for p in network.dynamic])[:-1], axis=1)
+    return np.concatenate([p.rate(part) for p, part in zip(network.dynamic, parts, strict=True)], axis=1)
+
+
+def _slope(network: Network, membrane: Array) -> Array:
+    """rho' of each unit; at a kink, the slope on the side of rest."""
+    slopes = {
+        "hard_sigmoid": lambda v: ((v > 0) & (v < 1)).astype(float),
+        "relu": lambda v: (v > 0).astype(float),
+        "tanh": lambda v: 1.0 - np.tanh(v) ** 2,
+    }
+    parts = np.split(membrane, np.cumsum([p.size for p in network.dynamic])[:-1], axis=1)
+    return np.concatenate(
+        [slopes[p.activation](part) for p, part in zip(network.dynamic, parts, strict=True)], axis=1
+    )
+
+
+def _output_gradient(network: Network, states: Array, target: Array) -> tuple[Array, Array]:
+    """Output rates, and dC/ds over all settling units."""
+    starts = _starts(network)
+    gradient = np.zeros_like(states)
+    output = network.output
+    if output.dynamic:
+        rows = slice(starts[output.name], starts[output.name] + output.size)
+        gradient[:, rows] = states[:, rows] - target
+        return states[:, rows], gradient
+    current = np.tile(output.bias, (len(states), 1))
+    reads = [p for p in network.projections.values() if p.post == output.name]
+    for p in reads:
+        units = starts[p.pre] + p.pre_units
+        current += (states[:, units] - p.offset) * p.gain @ p.weight.T
+    rates = output.rate(current)
+    for p in reads:
+        gradient[:, starts[p.pre] + p.pre_units] += (rates - target) @ p.weight * p.gain
+    return rates, gradient
