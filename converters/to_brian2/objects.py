@@ -22,9 +22,9 @@ def import_brian2() -> Any:
     """
     try:
         import brian2
-    except ModuleNotFoundError as error:
-        raise BackendMissingError("brian2: not installed; pip install 'mep-neuro[brian2]'") from error
     except (ImportError, AttributeError) as error:  # 2.9 meets AttributeError (ndarray.ptp) with numpy 2.4
+        if isinstance(error, ModuleNotFoundError) and error.name == "brian2":
+            raise BackendMissingError("brian2: not installed; pip install 'mep-neuro[brian2]'") from error
         raise BackendMissingError(
             f"brian2: cannot be imported with numpy {np.__version__} ({error}); "
             "pip install 'mep-neuro[brian2]' chooses versions that fit (brian2 2.9 needs numpy below 2.4)"
