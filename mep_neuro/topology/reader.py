@@ -71,6 +71,22 @@ def parse_spec_file(path: Path) -> NetworkSpec:
     return parse_spec(text, str(path))
 
 
+def located(error: TopologyError, source: str | Path) -> TopologyError:
+    """The same error with file, line and column, where it came from a room above (`build`).
+
+    Args:
+        error: Mistakes `where: what; what to do`, in which `where` is a path of plain keys.
+        source: What `read_spec` was given.
+    """
+    path = path_of(source)
+    root, _ = parse_tree(text_of(path))
+    mistakes = []
+    for line in error.mistakes:
+        where, _, text = line.partition(": ")
+        mistakes.append(Mistake(tuple(where.split(".")), text))
+    return _error(mistakes, str(path), root)
+
+
 def _read_mapping(source: Mapping[str, Any]) -> NetworkSpec:
     try:
         data, mistakes = plain_data(source)
