@@ -92,7 +92,7 @@ def _layout(network: Network) -> tuple[dict[str, _Place], float, float]:
     groups: dict[int, list[Population]] = {}
     for name, population in network.populations.items():
         groups.setdefault(column[name], []).append(population)
-    heights = {c: sum(_height(p) + 0.8 for p in group) for c, group in groups.items()}
+    heights = {c: sum(_height(p) + 0.9 for p in group) for c, group in groups.items()}
     height = max(heights.values()) + 1.3
     places: dict[str, _Place] = {}
     left = 0.4
@@ -102,8 +102,8 @@ def _layout(network: Network) -> tuple[dict[str, _Place], float, float]:
         for population in groups[index]:
             h = _height(population)
             own = _CUBE if is_cube(population) else _COLUMN
-            places[population.name] = (left + w / 2, top - 0.4 - h / 2, own, h)
-            top -= h + 0.8
+            places[population.name] = (left + w / 2, top - 0.35 - h / 2, own, h)
+            top -= h + 0.9
         left += w + _GAP
     return places, max(left - _GAP + 0.4, 6.0), height
 
@@ -177,16 +177,19 @@ def _arrow(
     )
     dx, dy = end[0] - start[0], end[1] - start[1]
     middle = ((start[0] + end[0]) / 2 + dy * bend / 2, (start[1] + end[1]) / 2 - dx * bend / 2)
-    page.text(*middle, _label(projection, both), ha="center", va="center", size=7.5, zorder=6, bbox=_PAPER)
+    _label(page, projection, middle, both)
 
 
-_PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85}
-
-
-def _label(projection: Projection, both: bool) -> str:
-    gain = f"\ng = {projection.feedback_gain:g}" if both else ""
+def _label(page: Any, projection: Projection, at: tuple[float, float], both: bool) -> None:
+    """The name above the arrow, what it is below."""
     fixed = "" if projection.plastic else ", fixed"
-    return f"{_short(projection.name, 18)}\n{projection.kind}{fixed}\n{projection.synapses.pre.size:,}{gain}"
+    gain = f"\nfeedback gain {projection.feedback_gain:g}" if both else ""
+    below = f"{projection.kind}{fixed}\n{projection.synapses.pre.size:,} synapses{gain}"
+    name = _short(projection.name, 20)
+    paper = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85}  # for slanted arrows
+    at_top = {"va": "bottom", "size": 8.5, "weight": "bold"}
+    page.text(at[0], at[1] + 0.1, name, ha="center", zorder=6, bbox=paper, **at_top)
+    page.text(at[0], at[1] - 0.1, below, ha="center", va="top", size=7.5, zorder=6, bbox=paper)
 
 
 def _short(name: str, length: int) -> str:

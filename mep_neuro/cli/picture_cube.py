@@ -40,7 +40,8 @@ def draw_cube(
     axes: Any = figure.add_axes(frame, projection="3d")
     axes.set_axis_off()
     axes.view_init(elev=16, azim=-62)
-    axes.set_box_aspect([shape[a] for a in order], zoom=1.25)
+    longest = np.linalg.norm(shape) / max(shape)  # sqrt(3) for a cube; less is drawn longer
+    axes.set_box_aspect([shape[a] for a in order], zoom=1.25 * longest / np.sqrt(3.0))
     axes.patch.set_alpha(0.0)
     if population.size <= MAX_WIRED:
         _wires(axes, [shape[a] for a in order])
@@ -106,14 +107,13 @@ def _caption(
     title = f"{population.name}: {shape}, {population.activation}"
     page.text(x, y + height / 2 + 0.02, title, ha="center", va="bottom", size=10, weight="bold")
     lines = [
-        f"{p.name}: {network.spec.projections[p.name].connector.type}, {p.weight.size:,} couplings, "
-        f"g = {p.feedback_gain:g}"
+        f"{p.name}: {p.weight.size:,} couplings, feedback gain {p.feedback_gain:g} between slices"
         for p in network.projections.values()
         if p.pre == p.post == population.name
     ]
     bottom = y - height / 2
-    page.text(x, bottom - 0.02, "\n".join(lines), ha="center", va="top", size=7.5, color="#333333")
+    page.text(x, bottom - 0.3, "\n".join(lines), ha="center", va="top", size=7.5, color="#333333")
     if entering:
-        page.text(x - 0.15, bottom + 0.1, "● takes input", ha="right", size=7.5, color=INPUT)
+        page.text(x - 0.15, bottom - 0.18, "● takes input", ha="right", size=7.5, color=INPUT)
     if leaving:
-        page.text(x + 0.15, bottom + 0.1, "● is read out", ha="left", size=7.5, color=READ_OUT)
+        page.text(x + 0.15, bottom - 0.18, "● is read out", ha="left", size=7.5, color=READ_OUT)

@@ -28,14 +28,20 @@ def validate(
         if not result["ok"]:
             print_errors("\n".join(result["mistakes"]))
         elif not json:
-            typer.echo(
-                f"OK {result['name']}: {result['units']} units, {result['synapses']} synapses, "
-                f"spectral radius {result['spectral_radius']:.3f}"
-            )
+            typer.echo(_line(result))
     if json:
         print_json({"ok": all(result["ok"] for result in checked), "networks": checked})
     if not all(result["ok"] for result in checked):
         raise typer.Exit(USER_MISTAKE)
+
+
+def _line(result: dict[str, Any]) -> str:
+    radius = result["spectral_radius"]
+    hint = "" if radius < 1 else " (1 or more: it may not settle; lower weight.gain or set spectral_radius)"
+    return (
+        f"OK {result['name']}: {result['units']} units, {result['synapses']} synapses, "
+        f"spectral radius {radius:.3f}{hint}"
+    )
 
 
 def _check(source: str) -> dict[str, Any]:
