@@ -208,4 +208,8 @@ def _probe_lava(backend: Backend) -> Probe:
         found = environment.find()
     except MepNeuroError as error:
         return Probe("lava", backend.summary, False, "", str(error), backend.mend)
+    if found is None:
+        return Probe(
+            "lava", backend.summary, False, "", "its private environment is not installed", backend.mend
+        )
     return Probe("lava", backend.summary, True, str(getattr(found, "version", "")), "", "")
