@@ -1,0 +1,257 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mep_neuro.chip.profile import read_profile
+from mep_neuro.chip.quantize import Quantized, quantize
+from mep_neuro.errors import ChipProfileError, ChipRangeError, UnsupportedError
+from mep_neuro.simulation.build import build
+from mep_neuro.simulation.network import Network
+from mep_neuro.simulation.stimulus import present
+from mep_neuro.topology.reader import read_spec
+from mep_neuro.topology.spec import NetworkSpec
+
+LOIHI2 = read_profile("loihi2")
+
+
+def layered(*sizes: int, gain: float = 1.0, activation: str = "hard_sigmoid", output: str = "") -> Network:
+    """in -> h1 -> ... -> out, dense."""
+    names = ["in", *(f"h{i}" for i in range(1, len(sizes) - 1)), "out"]
+    populations = {
+        n: {"shape": [size], "activation": activation} for n, size in zip(names, sizes, strict=True)
+    }
+    populations["in"] = {"shape": [sizes[0]], "role": "input"}
+    populations["out"] |= {"role": "output", "activation": output or activation}
+    projections = {
+        f"{a}_{b}": {"pre": a, "post": b, "connector": {"type": "dense"}, "feedback_gain": gain}
+        for a, b in zip(names, names[1:], strict=False)
+    }
+    cost = {"equilibrium": {"nudge": {"cost": "cross_entropy"}}} if output == "softmax" else {}
+    return build(read_spec({"name": "net", "populations": populations, "projections": projections} | cost))
+
+
+def with_weight(network: Network, projection: str, weight: object) -> Network:
+    arrays = network.arrays()
+    shape = arrays[f"projections.{projection}.weight"].shape
+    arrays[f"projections.{projection}.weight"] = np.broadcast_to(np.asarray(weight, float), shape).copy()
+    return network.with_arrays(arrays)
+
+
+def test_the_scales_are_those_of_the_mapping():
+    q = quantize(with_weight(layered(3, 4, 2), "h1_out", 0.9), LOIHI2)
+    assert (q.weight_exponent, q.limited_by) == (8, "weight")  # 0.9 2^8 = 230.4, 0.9 2^9 > 254
+    assert (q.P, q.p, q.dv, q.s_max) == (18, 10, 1024, 256)
+    assert (q.size, q.names, q.offsets) == (6, ("h1", "out"), {"h1": 0, "out": 4})
+
+
+def test_one_matrix_holds_both_directions():
+    w = np.array([[0.5, -0.25, 0.125, 0.9], [0.1, 0.2, -0.3, 0.0]])
+    q = quantize(with_weight(layered(3, 4, 2), "h1_out", w), LOIHI2)
+    full = q.weight.toarray()
+    assert q.weight.dtype == np.int32
+    np.testing.assert_array_equal(full[4:, :4], [[128, -64, 32, 230], [26, 52, -76, 0]])
+    np.testing.assert_array_equal(full[:4, 4:], full[4:, :4].T)
+    assert not full[:4, :4].any()
+    assert not full[4:, 4:].any()
+
+
+def test_feedback_is_the_scaled_transpose_rounded_once():
+    q = quantize(with_weight(layered(3, 4, 2, gain=0.3), "h1_out", 0.9), LOIHI2)
+    full = q.weight.toarray()
+    assert set(full[4:, :4].ravel()) == {230}
+    assert set(full[:4, 4:].ravel()) == {70}  # 0.3 * 0.9 * 256 = 69.12; from the rounded 230: 69 -> 68
+
+
+@pytest.mark.parametrize(
+    ("scaled", "expected"),
+    [(3.0, 4), (-3.0, -4), (1.0, 0), (-1.0, 0), (5.0, 4), (1.001, 2), (2.9, 2), (-2.9, -2), (254, 254)],
+)
+def test_weights_go_to_the_nearest_even_integer(scaled, expected):
+    """Ties go to the multiple of 4, as numpy rounds: without the drift of Lava's own floor (3 -> 2, -3 -> -4)."""
+    w = np.full((1, 2), 200 / 256)
+    w[0, 0] = scaled / 256
+    q = quantize(with_weight(layered(2, 2, 1), "h1_out", w), LOIHI2, weight_exponent=8)
+    assert q.weight.toarray()[2, 0] == expected
+
+
+@pytest.mark.parametrize(("bits", "step", "high"), [(8, 2, 254), (6, 8, 248), (4, 32, 224), (2, 128, 128)])
+def test_fewer_bits_are_a_coarser_grid(bits, step, high):
+    q = quantize(layered(3, 30, 10), LOIHI2, weight_bits=bits)
+    assert (q.weight_step, q.weight_high) == (step, high)
+    assert not (q.weight.data % step).any()
+    assert step < np.abs(q.weight.data).max() <= high or bits == 2
+    # Lava's own truncation for mixed signs leaves the weights as they are.
+    shift = 9 - bits
+    np.testing.assert_array_equal((np.clip(q.weight.data, -256, 255) >> shift) << shift, q.weight.data)
+
+
+def test_the_largest_weight_may_reach_the_end_of_the_range():
+    q = quantize(with_weight(layered(3, 4, 2), "h1_out", 254 / 256), LOIHI2)
+    assert (q.weight_exponent, q.weight.data.max()) == (8, 254)
+    q = quantize(with_weight(layered(3, 4, 2), "h1_out", 255 / 256), LOIHI2)
+    assert (q.weight_exponent, q.weight.data.max()) == (7, 128)
+
+
+def test_tiny_weights_are_limited_by_the_membrane():
+    q = quantize(with_weight(layered(3, 4, 2), "h1_out", 0.01), LOIHI2)
+    assert (q.weight_exponent, q.P, q.limited_by) == (12, 22, "membrane")
+    assert set(q.weight.data) == {40}  # 0.01 * 4096 = 40.96, and 40 is nearer than 42
+
+
+@pytest.mark.parametrize("weight", [0.0, 1e-300, 5e-324])
+def test_weights_that_vanish_are_quantized_to_none(weight):
+    q = quantize(with_weight(layered(3, 4, 2), "h1_out", weight), LOIHI2)
+    assert q.weight.nnz == 0
+
+
+def test_many_strong_weights_are_limited_by_the_sum():
+    q = quantize(with_weight(layered(2, 300, 2), "h1_out", 0.9), LOIHI2)
+    # 300 * 230 * 256 passes 2^23; 300 * 58 * 256 does not.
+    assert (q.weight_exponent, q.limited_by) == (6, "sum")
+    assert int(q.weight.toarray()[300].sum()) * 256 < 2**23
+
+
+def test_parallel_projections_are_summed_before_rounding():
+    spec = layered(2, 2, 1).spec.to_mapping()
+    spec["projections"]["again"] = spec["projections"]["h1_out"]
+    network = build(NetworkSpec.model_validate(spec))  # the reader refuses it; parts may still overlap
+    network = with_weight(with_weight(network, "h1_out", 3.2 / 256), "again", 200.6 / 256)
+    assert quantize(network, LOIHI2).weight.toarray()[2, 0] == 204  # 203.8; apart they round to 4 + 200
+
+
+class TestBias:
+    network = with_weight(layered(3, 4, 2), "h1_out", 0.9)  # bias unit 2^16
+
+    def test_is_the_drive_in_membrane_units(self):
+        q, stimulus = quantize(self.network, LOIHI2), present(self.network, np.full((2, 3), 0.25))
+        bias = q.bias(stimulus)
+        assert (bias.dtype, bias.shape) == (np.int32, (2, 6))
+        np.testing.assert_array_equal(bias[:, :4], np.rint(stimulus.drive["h1"] * 2**16))
+
+    def test_takes_a_nudge(self):
+        q, stimulus = quantize(self.network, LOIHI2), present(self.network, np.full((1, 3), 0.25))
+        nudge = {"out": np.array([[0.5, -0.25]])}
+        np.testing.assert_array_equal(
+            q.bias(stimulus, nudge) - q.bias(stimulus), [[0, 0, 0, 0, 2**15, -(2**14)]]
+        )
+
+    def test_beyond_its_register_is_refused(self):
+        q, stimulus = quantize(self.network, LOIHI2), present(self.network, np.zeros((2, 3)))
+        stimulus.drive["out"][1, 1] = -128.5
+        with pytest.raises(
+            ChipRangeError,
+            match=r"population 'out': the current -128.5 into unit 1 of sample 1 exceeds \+-128, the bias "
+            r"register of loihi2 \(24 bits at 2\^16\); scale the input down",
+        ):
+            q.bias(stimulus)
+
+    def test_that_is_no_number_is_refused(self):
+        q, stimulus = quantize(self.network, LOIHI2), present(self.network, np.zeros((1, 3)))
+        stimulus.drive["h1"][0, 2] = np.nan
+        with pytest.raises(ChipRangeError, match="population 'h1': the current nan into unit 2"):
+            q.bias(stimulus)
+
+
+def test_rates_are_split_by_population():
+    q = quantize(layered(3, 4, 2), LOIHI2)
+    rates = q.rates(np.arange(12).reshape(2, 6))
+    np.testing.assert_array_equal(rates["h1"], np.array([[0, 1, 2, 3], [6, 7, 8, 9]]) / 256)
+    np.testing.assert_array_equal(rates["out"], np.array([[4, 5], [10, 11]]) / 256)
+    assert q.rates(np.zeros((7, 2, 6), int))["out"].shape == (7, 2, 2)
+
+
+class TestRefusals:
+    def test_units_without_an_integer_form_are_named(self):
+        network = layered(3, 4, 5, 2, activation="tanh", output="hard_sigmoid")
+        message = (
+            "population 'h1': tanh units have no EPSigmaDelta form on loihi2; "
+            "use activation hard_sigmoid, or run it on torch or brian2"
+        )
+        with pytest.raises(UnsupportedError) as caught:
+            quantize(network, LOIHI2)
+        assert str(caught.value).splitlines() == [message, message.replace("h1", "h2")]
+
+    def test_the_cube_of_the_library_is_refused_by_name(self):
+        with pytest.raises(UnsupportedError, match="population 'cube': tanh units have no EPSigmaDelta form"):
+            quantize(build(read_spec("digits_cube")), LOIHI2)
+
+    def test_a_softmax_read_out_is_the_host_s(self):
+        q = quantize(layered(3, 4, 5, 2, output="softmax"), LOIHI2)
+        assert q.names == ("h1", "h2")
+
+    @pytest.mark.parametrize(
+        ("parameters", "message"),
+        [
+            ({"weight_bits": 9}, "weight_bits: 9 is outside 2 to 8 on loihi2; give a number between them"),
+            ({"weight_bits": 1}, "weight_bits: 1 is outside 2 to 8"),
+            ({"state_bits": 0}, "state_bits: 0 is outside 1 to 20"),
+            ({"state_bits": 21}, "state_bits: 21 is outside 1 to 20"),
+            ({"leak_shift": 0}, "leak_shift: 0 is outside 1 to 12"),
+            ({"leak_shift": 13}, "leak_shift: 13 is outside 1 to 12"),
+            ({"threshold": 0}, "threshold: 0 is outside 1 to 256"),
+            ({"threshold": 257}, "threshold: 257 is outside 1 to 256"),
+            ({"message_max": 0}, "message_max: 0 is outside 1 to 8388607"),
+            ({"message_max": 3, "threshold": 4}, "message_max: 3 is outside 4 to 8388607"),
+        ],
+    )
+    def test_parameters_outside_the_chip_s_fields(self, parameters, message):
+        with pytest.raises(ChipRangeError, match=message):
+            quantize(layered(3, 4, 2), LOIHI2, **parameters)
+
+    def test_an_exponent_too_large_for_the_membrane(self):
+        network = with_weight(layered(3, 4, 2), "h1_out", 0.001)
+        with pytest.raises(
+            ChipRangeError,
+            match=r"weight_exponent: 13 makes the membrane of rate 1 2\^23, beyond 2\^22 of the 24-bit registers "
+            "of loihi2; give at most 12",
+        ):
+            quantize(network, LOIHI2, weight_exponent=13)
+
+    def test_an_exponent_too_large_for_a_weight(self):
+        network = with_weight(layered(3, 4, 5, 2), "h1_h2", -3.0)
+        with pytest.raises(
+            ChipRangeError,
+            match=r"projection 'h1_h2': the weight 3 is 384 at 2\^7, beyond the 254 of loihi2; give at most "
+            "weight_exponent 6",
+        ):
+            quantize(network, LOIHI2, weight_exponent=7)
+
+    def test_a_sum_that_could_leave_its_register(self):
+        network = with_weight(layered(2, 300, 2), "h1_out", 0.9)
+        with pytest.raises(
+            ChipRangeError,
+            match=r"population 'out': the \|weights\| into unit 0 sum to 69000, with 8-bit states to 17664000, "
+            "beyond the 8388607 of loihi2; lower weight_exponent or state_bits",
+        ):
+            quantize(network, LOIHI2, weight_exponent=8)
+
+    def test_weights_too_large_for_the_state(self):
+        network = with_weight(layered(3, 4, 2), "h1_out", 1000.0)
+        with pytest.raises(
+            ChipRangeError,
+            match="projection 'h1_out': the exponent -2 for weights up to 1000 is below the -1 that the state needs",
+        ):
+            quantize(network, LOIHI2)
+        assert quantize(network, LOIHI2, leak_shift=3).p == 1
+
+    def test_weights_that_are_no_numbers(self):
+        network = with_weight(layered(3, 4, 2), "h1_out", np.nan)
+        with pytest.raises(
+            ChipRangeError, match="projection 'h1_out': 8 weights are not finite .* train it again"
+        ):
+            quantize(network, LOIHI2)
+
+    def test_a_chip_whose_registers_are_unknown(self):
+        unknown = LOIHI2.model_copy(
+            update={"register_bits": LOIHI2.register_bits.model_copy(update={"value": None})}
+        )
+        with pytest.raises(ChipProfileError, match="chip 'loihi2': register_bits is unknown"):
+            quantize(layered(3, 4, 2), unknown)
+
+
+def test_a_quantized_network_does_not_change():
+    q = quantize(layered(3, 4, 2), LOIHI2)
+    with pytest.raises(AttributeError, match="cannot assign"):
+        q.weight_bits = 4  # type: ignore[misc]
+    assert isinstance(replace(q, threshold=2), Quantized)
