@@ -97,7 +97,15 @@ BACKENDS: Mapping[str, Backend] = {
 
 REFERENCE = "torch"
 
-CONVERTERS: Mapping[str, str] = {"lava": "mep_neuro.converters.to_lava.backend:convert"}
+CONVERTERS: Mapping[str, str] = {
+    "brian2": "mep_neuro.converters.to_brian2.backend:convert",
+    "lava": "mep_neuro.converters.to_lava.backend:convert",
+}
+
+# Targets that are files or folders; the others are objects in Python.
+FILE_TARGETS = ("lava",)
+
+INSTALLERS: Mapping[str, str] = {"lava": "mep_neuro.converters.to_lava.environment:install"}
 
 # Not back ends of this version: doctor says only whether they are installed.
 PACKAGES: Mapping[str, str] = {
@@ -131,6 +139,14 @@ def find_converter(target: str) -> Callable[..., Any]:
     return convert
 
 
+def find_installer(name: str) -> Callable[..., Any] | None:
+    """The `install` of a back end with an environment of its own; None for every other."""
+    if name not in INSTALLERS:
+        return None
+    install: Callable[..., Any] = _load(INSTALLERS[name], name, "")
+    return install
+
+
 def check_name(name: str) -> None:
     """Refuse a name that is no back end, without importing anything.
 
@@ -139,6 +155,19 @@ def check_name(name: str) -> None:
     """
     if name not in BACKENDS:
         raise UnknownBackendError(f"back end '{name}': unknown; {_hint(name, BACKENDS)}")
+
+
+def require(name: str) -> None:
+    """Refuse a back end that cannot be used, before any long work, without importing it.
+
+    Raises:
+        UnknownBackendError: No back end has this name.
+        BackendMissingError: It is not installed; the message holds the command that mends it.
+    """
+    check_name(name)
+    found = probe(name)
+    if not found.found:
+        raise BackendMissingError(f"back end '{name}': {found.problem}; run: {found.mend}")
 
 
 def probe(name: str) -> Probe:
