@@ -1,8 +1,9 @@
 """Equilibrium Propagation for spiking and neuromorphic simulators.
 
     import mep_neuro as mep
-    spec = mep.read_spec("digits_mlp")
-    network = mep.build(spec)
+    net = mep.load("digits_mlp")
+    mep.train(net, "digits")
+    model = mep.convert(net, to="brian2")
 
 The names below are loaded when they are first used, so that `import mep_neuro` stays light
 and never imports torch (PEP 562).
@@ -14,12 +15,26 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test keeps the two equal
     from mep_neuro.simulation.build import build as build
+    from mep_neuro.backends.convert import convert as convert
+    from mep_neuro.backends.data.load import load_data as load_data
+    from mep_neuro.backends.load import load as load
+    from mep_neuro.backends.training import train as train
+    from mep_neuro.equilibrium.contrast import contrast as contrast
+    from mep_neuro.equilibrium.phases import free_phase as free_phase
+    from mep_neuro.equilibrium.phases import nudged_phase as nudged_phase
     from mep_neuro.topology.reader import read_spec as read_spec
 
 __version__ = version("mep-neuro")
 
 _PUBLIC = {
     "build": "mep_neuro.simulation.build:build",
+    "convert": "mep_neuro.backends.convert:convert",
+    "free_phase": "mep_neuro.equilibrium.phases:free_phase",
+    "load": "mep_neuro.backends.load:load",
+    "load_data": "mep_neuro.backends.data.load:load_data",
+    "nudged_phase": "mep_neuro.equilibrium.phases:nudged_phase",
+    "contrast": "mep_neuro.equilibrium.contrast:contrast",
+    "train": "mep_neuro.backends.training:train",
     "read_spec": "mep_neuro.topology.reader:read_spec",
 }
 

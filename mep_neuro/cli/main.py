@@ -11,14 +11,30 @@ from typing import Annotated
 
 import typer
 
+from mep_neuro.cli.backend import backend
+from mep_neuro.cli.compare import compare
+from mep_neuro.cli.convert import convert
+from mep_neuro.cli.demo import demo
+from mep_neuro.cli.doctor import doctor
 from mep_neuro.cli.errors import Verbs
+from mep_neuro.cli.evaluate import evaluate
+from mep_neuro.cli.run import run
 from mep_neuro.cli.schema import schema
 from mep_neuro.cli.show import show
+from mep_neuro.cli.train import train
 from mep_neuro.cli.validate import validate
 
 VERBS: dict[str, Callable[..., None]] = {
+    "demo": demo,
     "validate": validate,
     "show": show,
+    "train": train,
+    "evaluate": evaluate,
+    "run": run,
+    "compare": compare,
+    "convert": convert,
+    "doctor": doctor,
+    "backend": backend,
     "schema": schema,
 }
 
@@ -53,6 +69,7 @@ def verbs(
 
     \b
     Start here:
+      mep-neuro demo --out demo-out    train, run on every back end, and compare
       mep-neuro validate digits_mlp    check a network of the library
       mep-neuro show digits_cube       see its sizes and a picture
 

@@ -18,7 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-Advance = Callable[[int], None]
+Advance = Callable[[float], None]
 
 
 def print_json(value: Mapping[str, Any]) -> None:

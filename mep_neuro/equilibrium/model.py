@@ -101,7 +101,8 @@ class EquilibriumNetwork(nn.Module):
         """Output rates, shape (batch, n_output): settled, or softmax of what the read-out sees."""
         if not self.readouts:
             return states[self.output_name]
-        return torch.softmax(self.logits(states), dim=-1)
+        rates: Tensor = torch.softmax(self.logits(states), dim=-1)
+        return rates
 
     def logits(self, states: Mapping[str, Tensor]) -> Tensor:
         """Currents of a softmax read-out, shape (batch, n_output)."""
@@ -144,6 +145,28 @@ class EquilibriumNetwork(nn.Module):
                 tensor = torch.tensor([self.readout_gain[name]], dtype=torch.float64)
             arrays[key] = tensor.cpu().numpy().copy()
         return arrays
+
+    def load_arrays(self, arrays: Mapping[str, NDArray[np.floating]]) -> None:
+        """Take numbers by the names of `Network.arrays()`, in place.
+
+        Raises:
+            ValueError: A name is missing or unknown, or a shape differs; nothing is changed.
+        """
+        self.network.with_arrays(arrays)
+        for key, values in arrays.items():
+            kind, name, what = key.split(".")
+            tensor = torch.tensor(values, dtype=self.dtype)
+            if kind == "populations" and what == "offset":
+                self.input_offset = tensor
+            elif kind == "populations":
+                self.biases[name].copy_(tensor)
+            elif what == "weight":
+                self.weights[name].copy_(tensor)
+            elif what == "offset":
+                self.readout_offset[name] = tensor
+            else:
+                self.readout_gain[name] = float(values[0])
+        self.weights_changed()
 
     def extra_repr(self) -> str:
         """Name and sizes."""

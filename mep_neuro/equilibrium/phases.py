@@ -58,7 +58,7 @@ def free_phase(
     tolerance: float | None = None,
     max_steps: int | None = None,
     solver: str | None = None,
-    watch: Callable[[Tensor], None] | None = None,
+    watch: Callable[[Tensor, Tensor], None] | None = None,
 ) -> Free:
     """Settle without a nudge, from zero rates.
 
@@ -68,7 +68,7 @@ def free_phase(
         tolerance: Replaces equilibrium.tolerance.
         max_steps: Replaces equilibrium.max_steps.
         solver: Replaces equilibrium.solver.
-        watch: Called after every step with the residual of each sample still at work.
+        watch: Called after every step with the samples still at work and their residuals.
 
     Raises:
         StimulusError: The features do not fit the input population.

@@ -29,7 +29,7 @@ def settle(
     solver: str,
     tolerance: float,
     max_steps: int,
-    watch: Callable[[Tensor], None] | None = None,
+    watch: Callable[[Tensor, Tensor], None] | None = None,
 ) -> Rest:
     """Relax every sample until its residual is at most the tolerance.
 
@@ -43,7 +43,7 @@ def settle(
         solver: Name of the solver.
         tolerance: Residual of a settled sample, dimensionless.
         max_steps: Steps after which it gives up.
-        watch: Called after every step with the residual of each sample still at work.
+        watch: Called after every step with the samples still at work and their residuals.
 
     Returns:
         States, residual and steps; the residual tells which samples settled.
@@ -60,7 +60,7 @@ def settle(
     for step in range(1, max_steps + 1):
         change = work.measured_step()
         if watch is not None:
-            watch(work.residual())
+            watch(rows, work.residual())
         last = step == max_steps
         if not last and not bool((change <= tolerance).any()):
             _check(change, step)

@@ -1,0 +1,30 @@
+"""From a name, a path, a mapping or a RUN folder to a network that settles in torch."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mep_neuro.backends.run_folder import RunFolder
+from mep_neuro.simulation.build import build
+from mep_neuro.topology.reader import read_spec
+
+if TYPE_CHECKING:
+    from mep_neuro.equilibrium.model import EquilibriumNetwork
+
+
+def load(source: str | Path | Mapping[str, Any], *, seed: int | None = None) -> "EquilibriumNetwork":
+    """Make a network that settles and learns in torch, float32.
+
+    Args:
+        source: Name of a library network, path of a topology file or of a RUN folder, or a mapping.
+        seed: Replaces seeds.init of a topology; a RUN folder has its weights already.
+
+    Raises:
+        TopologyError: The topology is wrong; every mistake at once.
+        RunFolderError: The RUN folder is damaged.
+    """
+    from mep_neuro.equilibrium.model import EquilibriumNetwork  # torch is loaded here
+
+    if not isinstance(source, Mapping) and Path(source).is_dir():
+        return EquilibriumNetwork(RunFolder.open(source).network())
+    return EquilibriumNetwork(build(read_spec(source), seed))

@@ -1,0 +1,78 @@
+"""The verb `train`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mep_neuro.cli.output import note, print_json, progress
+
+
+def train(
+    network: Annotated[str, typer.Argument(metavar="NET.yaml", help="Topology file, or a library name.")],
+    out: Annotated[Path, typer.Option("--out", help="RUN folder to make, or to go on with.")],
+    data: Annotated[
+        str, typer.Option("--data", help="digits, xor, mnist:DIR, FILE.npz or FILE.csv.")
+    ] = "digits",
+    epochs: Annotated[
+        int | None,
+        typer.Option("--epochs", min=1, help="Passes over the training part; the file's otherwise."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Seeds S, S+1, S+2 for weights, data and noise.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Train a network by Equilibrium Propagation and keep it in a RUN folder.
+
+    A run that was stopped goes on where its last checkpoint was: give the same command again. The
+    outcome is the same, bit for bit, as if it had never stopped.
+
+    \b
+    Example:
+      mep-neuro train digits_mlp --data digits --epochs 20 --out runs/digits
+    """
+    from mep_neuro.backends.load import load
+    from mep_neuro.backends.training import train as train_network
+    from mep_neuro.topology.reader import read_spec
+
+    spec = read_spec(network)
+    if seed is not None:
+        seeds = {"init": seed, "data": seed + 1, "noise": seed + 2}
+        spec = read_spec(spec.to_mapping() | {"seeds": seeds})
+    net = load(spec.to_mapping())
+    with progress(1, f"training {spec.name}", quiet=as_json) as advance:
+        shown = 0.0
+
+        def on_update(done: int, total: int) -> None:
+            nonlocal shown
+            advance(done / total - shown)
+            shown = done / total
+
+        def on_epoch(record: dict[str, float]) -> None:
+            note(
+                f"epoch {record['epoch']:3.0f}  train {record['train_accuracy']:.4f}  "
+                f"held out {record['held_out_accuracy']:.4f}  settled {record['settled']:.3f}",
+                quiet=as_json,
+            )
+
+        training = train_network(net, data, epochs=epochs, out=out, on_update=on_update, on_epoch=on_epoch)
+    held_out = training.held_out
+    if as_json:
+        print_json(
+            {
+                "run": out,
+                "network": spec.name,
+                "accuracy": held_out.value,
+                "interval": [held_out.low, held_out.high],
+                "samples": held_out.samples,
+                "epochs": len(training.metrics),
+                "last_epoch": training.metrics[-1] if training.metrics else None,
+            }
+        )
+        return
+    print(
+        f"{out}: held-out accuracy {held_out.value:.4f} "
+        f"(95 % interval {held_out.low:.4f} to {held_out.high:.4f}, {held_out.samples} samples)"
+    )
+    print(f"next: mep-neuro compare {out} --on torch,brian2,loihi-emulator --report report.html")

@@ -1,0 +1,79 @@
+"""The same network trained by autograd through its settle: for comparison only.
+
+Training by Equilibrium Propagation imports nothing from here.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from mep_neuro.equilibrium.cost import cost
+from mep_neuro.equilibrium.model import EquilibriumNetwork
+from mep_neuro.equilibrium.phases import free_phase
+from mep_neuro.equilibrium.trainer import Step
+
+UNROLLED_STEPS = 60
+"""Steps differentiated after the free phase; at a radius of 0.9 what is cut is 0.9^60 = 0.2 %."""
+
+
+def backpropagation(model: EquilibriumNetwork, features: Tensor, target: Tensor) -> Step:
+    """Minus the gradient of the mean cost, by autograd through steps of s <- rho(M s + drive)."""
+    free = free_phase(model, features)
+    start = torch.cat([free.point.states[name] for name in model.settling], dim=1)
+    with torch.enable_grad(), _leaves(model) as leaves:
+        _, drive = model.drive(features)
+        matrix = _merged(model)
+        states = start
+        parts = [len(model.biases[name]) for name in model.settling]
+        inputs = torch.cat([drive[name] for name in model.settling], dim=1)
+        for _ in range(UNROLLED_STEPS):
+            currents = torch.split(states @ matrix.T + inputs, parts, dim=1)
+            rates = [rho.rate(c) for rho, c in zip(model.activations, currents, strict=True)]
+            states = torch.cat(rates, dim=1)
+        named = dict(zip(model.settling, torch.split(states, parts, dim=1), strict=True))
+        output = model.readout(named)
+        total = cost(model.spec.equilibrium.nudge.cost, output, target).mean()
+        gradients = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
+    ascent = {
+        key: torch.zeros_like(leaf) if gradient is None else -gradient
+        for (key, leaf), gradient in zip(leaves.items(), gradients, strict=True)
+    }
+    settled = int(free.point.settled.sum())
+    return Step(ascent, output.detach(), settled, float(free.point.steps.double().mean()), 0.0)
+
+
+@contextmanager
+def _leaves(model: EquilibriumNetwork) -> Iterator[dict[str, Tensor]]:
+    """The plastic parameters, requiring grad within."""
+    leaves: dict[str, Tensor] = {
+        f"projections.{name}.weight": c.weight for name, c in model.projections.items() if c.plastic
+    }
+    for name, population in model.network.populations.items():
+        if population.role != "input" and population.plastic_bias:
+            leaves[f"populations.{name}.bias"] = model.biases[name]
+    try:
+        for leaf in leaves.values():
+            leaf.requires_grad_(True)
+        yield leaves
+    finally:
+        for leaf in leaves.values():
+            leaf.requires_grad_(False)
+
+
+def _merged(model: EquilibriumNetwork) -> Tensor:
+    """M over the settling units as a dense matrix: forward W, feedback g W^T."""
+    starts, size = {}, 0
+    for name in model.settling:
+        starts[name], size = size, size + len(model.biases[name])
+    matrix = torch.zeros(size, size, dtype=model.dtype)
+    for name, coupling in model.couplings.items():
+        synapses = model.network.projections[name].synapses
+        weight = coupling.weight.reshape(-1)[torch.as_tensor(synapses.slot)]
+        post = torch.as_tensor(synapses.post) + starts[coupling.post]
+        pre = torch.as_tensor(synapses.pre) + starts[coupling.pre]
+        gain = torch.as_tensor(synapses.gain, dtype=model.dtype)
+        matrix = matrix.index_put((post, pre), weight, accumulate=True)
+        matrix = matrix.index_put((pre, post), gain * weight, accumulate=True)
+    return matrix
