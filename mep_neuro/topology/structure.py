@@ -43,6 +43,8 @@ def _mistake(model: type[BaseModel], data: Any, item: Mapping[str, Any]) -> Mist
     if kind == "missing":
         section = _section_at(model, data, path[:-1])
         return Mistake(path, f"is missing; add {_hint(section, str(path[-1]))}")
+    if kind == "union_tag_invalid":
+        path = (*path, "type")
     if kind in _BY_TYPE:
         return Mistake(path, _BY_TYPE[kind](value, context))
     if value is None:

@@ -33,6 +33,6 @@ def format_time(seconds: float) -> str:
     """Text that `parse_time` reads back to the same number, in the largest fitting unit."""
     for unit, size in _SECONDS.items():
         text = f"{float(f'{seconds / size:.12g}'):g} {unit}"
-        if seconds >= size and parse_time(text) == seconds:
+        if seconds >= size and math.isfinite(seconds / size) and parse_time(text) == seconds:
             return text
     return f"{seconds!r} s"
