@@ -110,7 +110,7 @@ def run(network: Network, features: NDArray[np.floating], options: RunOptions) -
     operator, parts = currents(network), []
     drive = operator.join(stimulus.drive)
     for rows in _sessions(bias.shape, steps):
-        left = options.time_limit - (perf_counter() - began)
+        left = max(0.0, options.time_limit - (perf_counter() - began))
         report = _progress(options, bias.shape[0], rows)
         lava = run_session(quantized, bias[rows], steps, time_limit=left, progress=report)
         emulated = emulate(quantized, bias[rows], steps=steps, trace=True).trace

@@ -97,7 +97,7 @@ def install(progress: Callable[[str], None] | None = None) -> LavaEnvironment:
         found = find()
         if found is not None and _imports_lava(found.python):
             return found
-        base, version = _base_python()
+        base, version = find_python()
         folder = _folder(version)
         shutil.rmtree(folder, ignore_errors=True)
         log = home() / "lava-install.log"
@@ -185,7 +185,7 @@ def _locked() -> Iterator[None]:
         yield
 
 
-def _base_python() -> tuple[str, str]:
+def find_python() -> tuple[str, str]:
     """A Python that can make the environment, and its version."""
     tried = []
     for candidate in _candidates():

@@ -3,6 +3,7 @@
 import os
 import re
 import tempfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from mep_neuro.errors import BackendFailedError
 
 Ints = NDArray[np.int32]
 ADVICE = "give fewer samples or a longer time limit, or see the cause in the lines below"
+SOCKET_ROOM = 40  # longest folder for temporary files that leaves room for a socket's name, of 107 bytes
 _STEP = re.compile(r"step (\d+) of (\d+)")
 
 
@@ -53,7 +55,7 @@ def run_session(
         BackendFailedError: Lava failed, or took too long.
     """
     environment = require()
-    with tempfile.TemporaryDirectory(prefix="mep-neuro-lava-") as name:
+    with tempfile.TemporaryDirectory(prefix="mep-neuro-lava-", dir=_short_folder()) as name:
         folder = Path(name)
         write_bundle(quantized, folder / "bundle", bias[:1], 1)
         np.savez(folder / "inputs.npz", bias=bias)
@@ -72,6 +74,11 @@ def run_session(
         return _read(folder / "out.npz")
 
 
+def _short_folder() -> str | None:
+    """Where temporary folders go: the usual place, or /tmp where Lava could make no socket there."""
+    return "/tmp" if len(os.fsencode(tempfile.gettempdir())) > SOCKET_ROOM else None
+
+
 def _reporter(progress: Callable[[int, int], None]) -> Callable[[str], None]:
     def report(line: str) -> None:
         match = _STEP.fullmatch(line)
@@ -85,5 +92,5 @@ def _read(file: Path) -> LavaTrace:
     try:
         with np.load(file, allow_pickle=False) as out:
             return LavaTrace(*(out[f"trace_{name}"] for name in ("s", "v", "sigma", "messages")))
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise BackendFailedError(f"lava: it ended without a result ({error}); {ADVICE}") from error

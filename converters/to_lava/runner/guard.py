@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.process import BaseProcess
 from typing import NoReturn
 
@@ -14,7 +14,7 @@ PERIOD = 0.2  # seconds between two looks
 
 
 @contextlib.contextmanager
-def guarded(parent: int = 0) -> Iterator[Callable[[], None]]:
+def guarded(parent: int = 0) -> Iterator[Callable[[Iterable[BaseProcess]], None]]:
     """Watch Lava's processes while they run; end this process and them when one is lost.
 
     When a process model raises or is killed, Lava's run() waits for the others for ever, and after a
@@ -25,14 +25,14 @@ def guarded(parent: int = 0) -> Iterator[Callable[[], None]]:
         parent: Process id of whoever started this one and waits for it; 0 not to look.
 
     Yields:
-        A function to call when the processes have started: none can then be lost unseen.
+        A function to give the processes to, once they have started.
     """
     ended = threading.Event()
     seen: set[BaseProcess] = set()
     watch = threading.Thread(target=_watch, args=(parent, ended, seen), daemon=True)
     watch.start()
     try:
-        yield lambda: seen.update(multiprocessing.active_children())
+        yield seen.update
     except BaseException:
         traceback.print_exc()
         _end(set(multiprocessing.active_children()))

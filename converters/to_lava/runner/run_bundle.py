@@ -72,7 +72,7 @@ def simulate(
         with guarded(parent) as watch:
             population, settings = _processes(bundle, bias, files)
             population.create_runtime(run_cfg=settings)
-            watch()
+            watch(population.runtime._messaging_infrastructure.actors)  # Lava has no public name for them
             _run(population, steps, progress)
         population.stop()
         recorded = {n: np.load(f).reshape(rows[n], samples, units) for n, f in files.items()}
