@@ -176,9 +176,7 @@ def _svg(draw: Callable[[Axes], None], label: str) -> Html:
         figure = Figure(figsize=(4.7, 3.0))
         draw(figure.subplots())
         buffer = io.StringIO()
-        figure.savefig(
-            buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
-        )
+        figure.savefig(buffer, format="svg")
     text = buffer.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.S)
     head = re.search(r'viewBox="[^"]*"', text)

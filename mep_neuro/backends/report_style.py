@@ -81,7 +81,7 @@ figure > figcaption:first-child { padding: 0 .2rem .5rem; }
 .images dl { display: grid; grid-template-columns: 1fr auto; gap: .05rem .3rem; margin: 0; font-size: .84rem;
   font-variant-numeric: tabular-nums; }
 .images dt { color: var(--soft); white-space: nowrap; } .images dd { margin: 0; text-align: right;
-  font-weight: 600; }
+  font-weight: 600; white-space: nowrap; }
 .facts { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1.4rem; margin: 1rem 0;
   font-size: .93rem; }
 .facts dt { color: var(--soft); } .facts dd { margin: 0; overflow-wrap: anywhere; }

@@ -1,7 +1,7 @@
 """The report's sections that are tables and text."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -158,15 +158,21 @@ def _population_table(content: ReportContent) -> Html:
 
 
 def _run_notes(content: ReportContent) -> Html:
+    """What the back ends say of their runs, and what they counted."""
+    told = {r.backend: [*r.notes, *_counts(r.counts)] for r in content.recordings.values()}
     items = [
-        tag("li", tag("b", r.backend), ": ", note) for r in content.recordings.values() for note in r.notes
+        tag("dt", name) + tag("dd", *[tag("div", line) for line in lines])
+        for name, lines in told.items()
+        if lines
     ]
-    counted = [
-        tag("li", tag("b", r.backend), ": ", ", ".join(f"{k} {v:,.6g}" for k, v in r.counts.items()))
-        for r in content.recordings.values()
-        if r.counts
+    return tag("dl", *items, class_="facts") if items else Html("")
+
+
+def _counts(counts: Mapping[str, float]) -> list[str]:
+    return [
+        f"{name.replace('_', ' ')}: {f'{value:,.0f}' if value == round(value) else f'{value:,.4g}'}"
+        for name, value in counts.items()
     ]
-    return tag("ul", *items, *counted, class_="plain") if items or counted else Html("")
 
 
 def _cell(count: int, largest: int, diagonal: bool) -> Html:

@@ -130,6 +130,7 @@ def test_nothing_is_fetched_from_anywhere(page: str) -> None:
             assert value.startswith(("#", "data:image/png;base64,")), (key, value)
     assert not re.search(r"(?:https?:)?//|@import|url\((?!#)", re.sub(r"base64,[^\"]*", "", page))
     assert not [key for _, key, _ in parsed.attributes if key.startswith("on")]
+    assert parsed.tags.count("style") == 1  # a style element inside an SVG would hold for the whole page
 
 
 def test_every_local_reference_has_its_target_and_ids_are_unique(page: str) -> None:

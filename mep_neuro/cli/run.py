@@ -1,0 +1,80 @@
+"""`mep-neuro run`: settle a trained network on one back end."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mep_neuro.cli.held_out import (
+    DataOption,
+    JsonOption,
+    RunArgument,
+    SamplesOption,
+    ToleranceOption,
+    check_tolerance,
+    held_out,
+)
+from mep_neuro.cli.output import print_json
+from mep_neuro.cli.settling import settle_on, summary, tell_exceeding
+
+if TYPE_CHECKING:
+    from mep_neuro.backends.comparison import Comparison
+
+
+def run(
+    folder: RunArgument,
+    on: Annotated[
+        str, typer.Option("--on", metavar="NAME", help="torch, brian2, loihi-emulator or lava.")
+    ] = "torch",
+    data: DataOption = None,
+    samples: SamplesOption = 100,
+    tolerance: ToleranceOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Settle a trained network on one simulator.
+
+    \b
+    Example:
+      mep-neuro run RUN --on brian2 --samples 100
+    prints the accuracy on the first 100 held-out samples, how many of them
+    settled, in how many steps, and how far the rates are from torch's.
+    """
+    from mep_neuro.backends.registry import require
+
+    check_tolerance(tolerance)
+    require(on)
+    comparison = settle_on([on], held_out(folder, data, samples), quiet=json)
+    if json:
+        print_json({"backend": on, **summary(comparison, on), "deviation": _deviation(comparison, on)})
+    else:
+        _print(comparison, on)
+    if tell_exceeding(comparison, tolerance):
+        raise typer.Exit(1)
+
+
+def _deviation(comparison: "Comparison", name: str) -> dict[str, Any] | None:
+    """None for the reference itself."""
+    found = comparison.deviations.get(name)
+    return None if found is None else found.as_dict()
+
+
+def _print(comparison: "Comparison", name: str) -> None:
+    told = summary(comparison, name)
+    low, high = told["interval"]
+    typer.echo(
+        f"{name}: accuracy {told['accuracy']:.4f} (95 % interval {low:.4f} to {high:.4f}) "
+        f"on {told['samples']} held-out samples"
+    )
+    typer.echo(
+        f"settled {told['settled']:.1%} of them; steps: median {told['steps']['median']:g}, "
+        f"most {told['steps']['max']}; {told['seconds']:.2f} s"
+    )
+    if name in comparison.deviations:
+        d = comparison.deviations[name]
+        typer.echo(
+            f"against {d.reference}: largest difference of a rate {d.max_abs:.3g}, mean {d.mean_abs:.3g}; "
+            f"same class in {d.agreement:.1%}"
+        )
+    for key, value in told["counts"].items():
+        typer.echo(f"{key}: {value:,.6g}")
+    for line in told["notes"]:
+        typer.echo(f"note: {line}")
