@@ -14,7 +14,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test keeps the two equal
-    from mep_neuro.simulation.build import build as build
     from mep_neuro.backends.convert import convert as convert
     from mep_neuro.backends.data.load import load_data as load_data
     from mep_neuro.backends.load import load as load
@@ -22,6 +21,7 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from mep_neuro.equilibrium.contrast import contrast as contrast
     from mep_neuro.equilibrium.phases import free_phase as free_phase
     from mep_neuro.equilibrium.phases import nudged_phase as nudged_phase
+    from mep_neuro.simulation.build import build as build
     from mep_neuro.topology.reader import read_spec as read_spec
 
 __version__ = version("mep-neuro")
