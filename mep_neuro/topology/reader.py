@@ -144,6 +144,6 @@ def _placed(
 
 def _line(label: str, mark: Mark | None, mistake: Mistake) -> str:
     place = f"{mark.line}:{mark.column}:" if mark is not None else ""
-    name = label if label.isprintable() else repr(label)[1:-1]
-    start = f"{name}:{place} " if name else ""
-    return f"{start}{dotted(mistake.path)}: {mistake.text}"
+    start = f"{label}:{place} " if label else ""
+    line = f"{start}{dotted(mistake.path)}: {mistake.text}"
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)  # names may hold line ends
