@@ -114,14 +114,3 @@ def test_the_version_stands_in_one_number_everywhere() -> None:
     assert mep_neuro.__version__ == PROJECT["version"] == version("mep-neuro") == str(citation["version"])
     assert citation["authors"] == [{"name": "mep-neuro contributors"}]
     assert PROJECT["version"] in (ROOT / "CHANGELOG.md").read_text()
-
-
-def test_the_readme_has_its_two_commands_first_and_ci_runs_the_same_tests() -> None:
-    blocks = re.findall(
-        r"```(?:bash|sh|shell|console)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
-    )
-    demo, tests = (block.splitlines() for block in blocks[:2])
-    assert "-m venv" in demo[0]
-    assert "-m venv" in tests[0]
-    assert demo[-1] == "mep-neuro demo --out demo-out"
-    assert tests[-1] in (ROOT / ".ci/run").read_text()
