@@ -12,7 +12,7 @@ SPEC = {
     "name": "net",
     "populations": {
         "in": {"shape": [2], "role": "input"},
-        "a": {"shape": [2]},
+        "a": {"shape": [3]},
         "b": {"shape": [1]},
         "out": {"shape": [1], "role": "output"},
     },
@@ -27,14 +27,14 @@ SPEC = {
 def test_each_projection_between_settling_units_has_its_row():
     network = build(read_spec(SPEC))
     arrays = network.arrays()
-    arrays["projections.a_b.weight"] = np.array([[254 / 256, 0.6 / 256]])  # exact, and rounds to 0
+    arrays["projections.a_b.weight"] = np.array([[254 / 256, 0.6 / 256, 0.0]])  # exact, rounds to 0, is 0
     arrays["projections.b_out.weight"] = np.array([[101 / 256]])  # 101 -> 100, feedback 50.5 -> 50
     rows = report(quantize(network.with_arrays(arrays), read_profile("loihi2")))
     assert [row.projection for row in rows] == ["a_b", "b_out"]
     first, second = rows
     assert (first.scale, first.synapses, first.saturated, first.zeroed) == (1 / 256, 2, 2, 2)
     assert first.worst == pytest.approx(0.6 / 256)
-    assert first.mean == pytest.approx(0.3 / 256)
+    assert first.mean == pytest.approx(0.2 / 256)
     assert (second.synapses, second.saturated, second.zeroed) == (2, 0, 0)
     assert second.worst == pytest.approx(1 / 256)
     assert second.mean == pytest.approx(0.75 / 256)

@@ -29,3 +29,9 @@ def test_float32_alone_would_not_do():
     single = (m.astype(np.float32) @ weight.toarray().T.astype(np.float32)).astype(np.int64)
     assert (single != exact).any()
     np.testing.assert_array_equal(exact_product(weight)(m), exact.astype(np.int32))
+
+
+def test_float32_ends_where_its_integers_do():
+    one = csr_matrix(np.array([[1]], dtype=np.int32))
+    for value in (2**24 - 1, 2**24, 2**24 + 1):  # the last is no float32
+        assert exact_product(one)(np.array([[value]], dtype=np.int32)).item() == value
