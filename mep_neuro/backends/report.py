@@ -71,8 +71,10 @@ def _summary(content: ReportContent) -> Html:
     text: list[object] = [
         "A network of ",
         sizes,
-        f" rate units with {weights:,} weights learned {content.data} by Equilibrium Propagation, without "
-        "backpropagation.",
+        f" rate units with {weights:,} weights ",
+        f"learned {content.data} by {content.learning}."
+        if content.learning
+        else "has its starting weights: it was not trained.",
     ]
     if content.accuracies:
         best = next(iter(content.accuracies.values()))

@@ -14,6 +14,7 @@ from mep_neuro.simulation.recording import Recording
 
 Array = NDArray[np.float64]
 
+EQUILIBRIUM_PROPAGATION = "Equilibrium Propagation, without backpropagation"
 COLOURS = 6  # as many as the style sheet has
 
 
@@ -34,6 +35,7 @@ class ReportContent:
         commands: What to type to get this again.
         facts: Versions, seeds, identity of the data, by name.
         notes: Further limits, one sentence each.
+        learning: By what the network learned; empty where it has its starting weights.
         marks: Sizes drawn in the error plots, by text, such as the step of an 8-bit rate.
     """
 
@@ -49,6 +51,7 @@ class ReportContent:
     commands: Sequence[str] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    learning: str = EQUILIBRIUM_PROPAGATION
     marks: Mapping[str, float] = field(default_factory=dict)
 
     @property

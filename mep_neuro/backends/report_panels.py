@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mep_neuro.backends import report_plots as plots
 from mep_neuro.backends.compare import absolute_errors
-from mep_neuro.backends.report_content import ReportContent, series
+from mep_neuro.backends.report_content import EQUILIBRIUM_PROPAGATION, ReportContent, series
 from mep_neuro.backends.report_html import Html, join, percent, tag
 from mep_neuro.simulation.readout import classes
 
@@ -69,10 +69,12 @@ def training_section(content: ReportContent) -> Html:
         if name.endswith("accuracy")
     ]
     figure = _figure(tag("b", "Accuracy by epoch"), drawn, f" After the last epoch: {', '.join(final)}.")
-    text = (
-        "Learning is local: each weight changes by the difference of two settled states, of which one is "
-        "gently nudged towards the right answer. No gradient is passed backwards."
-    )
+    text = "Counted while learning on the training part, and after each epoch on the held-out part."
+    if content.learning == EQUILIBRIUM_PROPAGATION:
+        text += (
+            " Learning is local: each weight changes by the difference of two settled states, of which one is "
+            "gently nudged towards the right answer. No gradient is passed backwards."
+        )
     return tag("p", text) + tag("div", figure, class_="plots")
 
 
@@ -86,7 +88,7 @@ def image_section(content: ReportContent, shown: int = 12) -> Html:
     chosen = [*np.flatnonzero(wrong)[: shown // 2], *np.flatnonzero(~wrong)][:shown]
     figures = [_image(content, int(i), side, answers) for i in chosen]
     text = (
-        f"The first {shown // 2} samples that at least one back end got wrong come first, marked; the rest "
+        f"Up to {shown // 2} samples that at least one back end got wrong come first, marked; the rest "
         "are the first that all got right."
     )
     return tag("p", text) + tag("div", *figures, class_="images")

@@ -6,7 +6,7 @@ from mep_neuro.backends.accuracy import Accuracy
 from mep_neuro.backends.comparison import Comparison
 from mep_neuro.backends.data.data_set import DataSet
 from mep_neuro.backends.registry import probe
-from mep_neuro.backends.report_content import ReportContent
+from mep_neuro.backends.report_content import EQUILIBRIUM_PROPAGATION, ReportContent
 from mep_neuro.backends.run_document import current_versions
 from mep_neuro.backends.run_folder import RunFolder
 
@@ -53,8 +53,16 @@ def run_report(
             "Versions": ", ".join(f"{name} {version}" for name, version in _versions(comparison).items()),
         },
         notes=notes,
+        learning=_learning(run),
         marks={"8-bit step 1/256": RATE_STEP} if integers else {},
     )
+
+
+def _learning(run: RunFolder) -> str:
+    if run.step == 0:
+        return ""
+    rule = str(run.settings.get("rule", "equilibrium_propagation"))
+    return EQUILIBRIUM_PROPAGATION if rule == "equilibrium_propagation" else rule.replace("_", " ")
 
 
 def _versions(comparison: Comparison) -> dict[str, str]:

@@ -39,7 +39,14 @@ def test_real_back_ends_are_compared_with_the_reference_and_shown(tmp_path: Path
 
     with RunFolder.create(tmp_path / "run", network, {"data": "digits"}, data.identity) as run:
         page = render_report(run_report(run, data, comparison, commands=["mep-neuro compare"]))
-    for text in ("the first 12 of 450", data.identity, "step-0", "brian2 2.", "8-bit step 1/256"):
+    for text in (
+        "the first 12 of 450",
+        data.identity,
+        "step-0",
+        "brian2 2.",
+        "8-bit step 1/256",
+        "not trained",
+    ):
         assert text in page
 
 
@@ -55,3 +62,20 @@ def test_names_are_checked_before_anything_runs(monkeypatch: pytest.MonkeyPatch,
     message = "back end 'lava': its private environment is not installed; run: mep-neuro backend install lava"
     with pytest.raises(BackendMissingError, match=message):
         compare_backends(network, one, np.zeros(1, dtype=int), ["lava"], progress=ran)
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        ("equilibrium_propagation", "learned digits by Equilibrium Propagation, without backpropagation."),
+        ("backpropagation", "learned digits by backpropagation."),
+    ],
+)
+def test_the_report_says_by_what_the_run_learned(rule: str, text: str, tmp_path: Path) -> None:
+    network, data = build(read_spec("digits_mlp")), load_data("digits")
+    comparison = compare_backends(network, data.x_test[:2], data.y_test[:2], [])
+    with RunFolder.create(tmp_path, network, {"data": "digits", "rule": rule}, data.identity) as run:
+        record = {"epoch": 1.0, "train_accuracy": 0.5}
+        page = render_report(run_report(run.save(1, network.arrays(), {}, [record]), data, comparison))
+    assert text in page
+    assert ("No gradient is passed backwards" in page) is (rule == "equilibrium_propagation")
