@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mep_neuro.equilibrium.activation import RHO
-from mep_neuro.equilibrium.couplings import DenseCoupling, LatticeCoupling, make_coupling
+from mep_neuro.equilibrium.couplings.dense import DenseCoupling
+from mep_neuro.equilibrium.couplings.lattice import LatticeCoupling
+from mep_neuro.equilibrium.couplings.make import make_coupling
 from mep_neuro.errors import StimulusError
 from mep_neuro.simulation.network import Network
 
@@ -106,7 +108,7 @@ class EquilibriumNetwork(nn.Module):
 
     def logits(self, states: Mapping[str, Tensor]) -> Tensor:
         """Currents of a softmax read-out, shape (batch, n_output)."""
-        total = self.biases[self.output_name].expand(len(next(iter(states.values()))), -1)
+        total: Tensor = self.biases[self.output_name].expand(len(next(iter(states.values()))), -1)
         for name, coupling in self.readouts.items():
             total = total + coupling.forward(self.seen(name, states[coupling.pre]))
         return total

@@ -10,7 +10,7 @@ Source: shared facts on EP stability (statement b, e); power iteration on the sq
 import torch
 from torch import Tensor
 
-from mep_neuro.equilibrium.couplings import LatticeCoupling
+from mep_neuro.equilibrium.couplings.lattice import LatticeCoupling
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.errors import SettleError
 

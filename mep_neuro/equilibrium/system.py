@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from mep_neuro.equilibrium.couplings import LatticeCoupling
+from mep_neuro.equilibrium.couplings.lattice import LatticeCoupling
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 
 

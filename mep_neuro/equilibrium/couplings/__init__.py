@@ -1,0 +1,1 @@
+"""Projections as torch operators, one connector a file; the table of them."""

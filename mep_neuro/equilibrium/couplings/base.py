@@ -1,0 +1,30 @@
+"""What every projection offers as a torch operator: current forward, current back, local contrast.
+
+`forward` carries W s_pre to post, `feedback` carries g W^T s_post to pre, and `contrast` is what
+each synapse sees at its two ends, nudged minus free.
+"""
+
+import torch
+from torch import nn
+
+from mep_neuro.simulation.network import Projection
+
+
+class Coupling:
+    """Base of the couplings: the weight, and the ends it joins.
+
+    Attributes:
+        pre: Name of the population before.
+        post: Name of the population after.
+        weight: As in the network; never requires grad.
+    """
+
+    def __init__(self, projection: Projection, dtype: torch.dtype) -> None:
+        """Take the weight of a projection."""
+        self.name = projection.name
+        self.pre, self.post = projection.pre, projection.post
+        self.plastic = projection.plastic
+        self.weight = nn.Parameter(torch.tensor(projection.weight, dtype=dtype), requires_grad=False)
+
+    def weight_changed(self) -> None:
+        """Called after every change of the weight."""

@@ -1,0 +1,65 @@
+"""Dense projections."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from mep_neuro.equilibrium.couplings.base import Coupling
+from mep_neuro.equilibrium.response import Response
+from mep_neuro.simulation.network import Network, Projection
+
+
+class DenseCoupling(Coupling):
+    """Every unit of one part to every unit of another.
+
+    Source: Scellier and Bengio 2017, equation 1, bilinear energy; feedback gain: Xie and Seung 2003.
+    """
+
+    def __init__(self, projection: Projection, network: Network, dtype: torch.dtype) -> None:
+        """Take the weight and the parts it joins."""
+        super().__init__(projection, dtype)
+        pre, post = network.populations[projection.pre], network.populations[projection.post]
+        self.gain = projection.feedback_gain
+        self.pre_size, self.post_size = pre.size, post.size
+        pre_units, post_units = torch.tensor(projection.pre_units), torch.tensor(projection.post_units)
+        self.pre_units = None if len(pre_units) == pre.size else pre_units
+        self.post_units = None if len(post_units) == post.size else post_units
+        self.energy_weight = float(post.energy_weight[projection.post_units[0]])
+
+    def forward(self, pre: Tensor) -> Tensor:
+        """W s_pre, shape (..., n_post) of the whole population."""
+        return self.spread(
+            linear(self.take(pre, self.pre_units), self.weight), self.post_units, self.post_size
+        )
+
+    def feedback(self, post: Tensor) -> Tensor:
+        """g W^T s_post, shape (..., n_pre) of the whole population."""
+        current = self.take(post, self.post_units) @ self.weight
+        return self.spread(
+            current if self.gain == 1.0 else self.gain * current, self.pre_units, self.pre_size
+        )
+
+    def balanced(self, pre: Tensor, post: Tensor) -> tuple[Tensor, Tensor]:
+        """What the symmetric map (blocks sqrt(g) W) sends to (pre, post)."""
+        root = self.gain**0.5
+        return self.feedback(post) / root, self.forward(pre) * root
+
+    def contrast(self, pre: Response, post: Response) -> Tensor:
+        """k (slope_post mean_pre^T + mean_post slope_pre^T), summed over the batch; like the weight."""
+        assert post.slope is not None  # nothing projects into a clamped population
+        total = self.take(post.slope, self.post_units).T @ self.take(pre.mean, self.pre_units)
+        if pre.slope is not None:
+            total.addmm_(self.take(post.mean, self.post_units).T, self.take(pre.slope, self.pre_units))
+        return total if self.energy_weight == 1.0 else total.mul_(self.energy_weight)
+
+    @staticmethod
+    def take(state: Tensor, units: Tensor | None) -> Tensor:
+        """The states of a part."""
+        return state if units is None else state.index_select(-1, units)
+
+    @staticmethod
+    def spread(current: Tensor, units: Tensor | None, size: int) -> Tensor:
+        """A part's currents in the whole population."""
+        if units is None:
+            return current
+        return current.new_zeros(*current.shape[:-1], size).index_copy_(-1, units, current)
