@@ -37,7 +37,7 @@ def test_prints_every_mistake_of_every_file_and_goes_on(tmp_path: Path) -> None:
     assert done.exit_code == 2
     errors = done.stderr.splitlines()
     assert errors[0].startswith(f"{path}:5:58: neurons.unit.tau_mem: unknown unit 'mS' in '5 mS'")
-    assert errors[1].startswith(f"{path}:8:19: populations.hidden.shape[0]: 0 is out of range")
+    assert errors[1].startswith(f"{path}:8:20: populations.hidden.shape[0]: 0 is out of range")
     assert errors[2].startswith("xorr: file: does not exist; did you mean 'xor'?")
     assert len(errors) == 3
     assert done.stdout.startswith("OK xor")
