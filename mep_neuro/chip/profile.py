@@ -59,6 +59,7 @@ class ChipProfile(BaseModel):
     weight_exponent_low: Limit[Whole]
     weight_exponent_high: Limit[Whole]
     register_bits: Limit[Count]
+    dendrite_bits: Limit[Count]
     message_bits: Limit[Count]
     bias_bits: Limit[Count]
     lif_bias_mantissa_bits: Limit[Count]
