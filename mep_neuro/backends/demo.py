@@ -231,7 +231,6 @@ def _report(
     recordings: Mapping[str, Recording],
     training: Training,
 ) -> None:
-    seeds = network.spec.seeds
     content = ReportContent(
         network=network,
         data="the handwritten digits of scikit-learn",
@@ -245,7 +244,6 @@ def _report(
         commands=(f"mep-neuro demo --out {outcome.folder}",),
         facts={
             "data identity (sha256)": data.identity,
-            "seeds": f"init {seeds.init}, data {seeds.data}, noise {seeds.noise}",
             "mep-neuro": version("mep-neuro"),
             "torch": version("torch"),
             "numpy": version("numpy"),
