@@ -50,6 +50,8 @@ def network(readout: str = "chip", activation: str = "hard_sigmoid") -> Network:
     for name in arrays:
         if name.endswith((".bias", ".offset")):
             arrays[name] = rng.normal(0.0, 0.3, arrays[name].shape)
+        if name.endswith(".gain"):
+            arrays[name] = np.array([0.2])
     return plain.with_arrays(arrays)
 
 
