@@ -354,6 +354,23 @@ def test_refuses_a_network_in_which_nothing_settles() -> None:
     assert [line for line in mistakes(text) if "clamped; put a hidden population between" in line]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("name: net", "name: net\nname: net", "my.yaml:3:1: name: duplicate key 'name', first on line 2"),
+        ("name: net", "name: !x net", "my.yaml:2:7: name: unknown tag '!x'"),
+        ("{activation: tanh,", "{<<: {}, activation: tanh,", "neurons.unit.'<<': merge key '<<' is not part"),
+        ("name: net", "name: net\n5: 3", "my.yaml:3:1: file: the key 5 is no text"),
+    ],
+)
+def test_refuses_a_file_whose_values_are_right_but_whose_yaml_is_not(
+    old: str, new: str, expected: str
+) -> None:
+    found = mistakes(edited((old, new)))
+    assert len(found) == 1
+    assert expected in found[0]
+
+
 def test_a_wrong_section_does_not_bring_up_mistakes_that_follow_from_it() -> None:
     assert len(mistakes(edited(("role: input", "role: inptu")))) == 1
     assert len(mistakes(edited(("activation: tanh", "activation: tan")))) == 1

@@ -19,6 +19,13 @@ def test_names_the_schema_in_the_first_line() -> None:
     assert text.splitlines()[1] == "schema: mep-neuro/1"
 
 
+def test_each_population_and_projection_is_one_line() -> None:
+    lines = write_spec(read_spec("digits_cube")).splitlines()
+    entries = [line for line in lines if line.startswith("  ")]
+    assert len(entries) == 1 + 3 + 3
+    assert all(line.endswith("}") for line in entries)
+
+
 def test_refuses_a_schema_of_two_lines() -> None:
     with pytest.raises(
         TopologyError, match=r"schema: 'a\\nb' is no path on one line; give a path or an addr"
