@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ def layers(
     output |= {"activation": "softmax"} if cost == "cross_entropy" else {"neuron": "unit", "bias": bias}
     names = ["input", *sizes, "output"]
     projections: dict[str, Any] = {}
-    for pre, post in zip(names, names[1:], strict=False):
+    for pre, post in pairwise(names):
         settles = pre != "input" and not (post == "output" and cost == "cross_entropy")
         projections[f"{pre}_{post}"] = {
             "pre": pre,
