@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mep_neuro.backends import run_checks
 from mep_neuro.backends.run_folder import RunFolder
 from mep_neuro.errors import RunFolderError
 from mep_neuro.simulation.build import build
@@ -120,11 +121,12 @@ def test_what_a_killed_writer_left_is_ignored_and_removed_at_the_next_save(run, 
     (run.path / "step-2.tmp/weights.safetensors").write_bytes(b"half")
     (run.path / "run.json.tmp").write_bytes(b"half")
     with (run.path / "metrics.jsonl").open("a") as file:
-        file.write('{"step": 2}\n{"st')
+        file.write('{"step": 2}\n{"st' + 100 * "x")
     (run.path / "notes.txt").write_text("mine")
     assert [record["step"] for record in RunFolder.open(run.path).metrics()] == [1]
     run = run.save(2, network.arrays(), {}, [{"step": 2, "again": True}])
     assert run.metrics() == [{"step": 1}, {"step": 2, "again": True}]
+    assert (run.path / "metrics.jsonl").read_text() == '{"step": 1}\n{"step": 2, "again": true}\n'
     assert sorted(path.name for path in run.path.iterdir()) == [
         ".mep-neuro.lock",
         "metrics.jsonl",
@@ -134,6 +136,20 @@ def test_what_a_killed_writer_left_is_ignored_and_removed_at_the_next_save(run, 
         "step-1",
         "step-2",
     ]
+
+
+def test_opening_while_a_writer_moves_on(run, network, monkeypatch):
+    """Between run.json and the files that it names, the writer saves twice: they are gone then."""
+    steps, real = iter((2, 3)), run_checks.read_whole
+
+    def overtaken(folder, name, digest):
+        saved = run
+        for step in steps:
+            saved = saved.save(step, network.arrays(), {"at": np.array(step)}, [])
+        return real(folder, name, digest)
+
+    monkeypatch.setattr(run_checks, "read_whole", overtaken)
+    assert RunFolder.open(run.path).step == 3
 
 
 def test_two_runs_of_one_process_are_two_writers(run, network):
