@@ -84,13 +84,13 @@ def pack(where: str, arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 
 def unpack(path: Path, content: bytes) -> dict[str, NDArray[Any]]:
-    """The arrays of a safetensors file.
+    """The arrays of a safetensors file, by name in alphabetical order (the library's order is random).
 
     Raises:
         RunFolderError: No such file.
     """
     try:
-        return safetensors.numpy.load(content)
+        return dict(sorted(safetensors.numpy.load(content).items()))
     except (safetensors.SafetensorError, KeyError, ValueError) as error:
         raise RunFolderError(f"{path}: no safetensors file ({error}); {RESTORE}") from error
 

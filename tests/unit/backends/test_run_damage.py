@@ -206,9 +206,8 @@ def test_weights_that_do_not_fit_the_topology(run):
     files = json.loads((run / "run.json").read_text())["files"]
     rewrite(run, files=files | {"network.yaml": hashlib.sha256(topology).hexdigest()})
     opened = RunFolder.open(run)
-    with pytest.raises(
-        RunFolderError, match=r"run: weights do not fit network.yaml \(.*shape \(8,.*; restore"
-    ):
+    words = r"run: weights do not fit network.yaml \(populations.hidden.bias: shape \(8,\), .*; restore"
+    with pytest.raises(RunFolderError, match=words):
         opened.network()
 
 
