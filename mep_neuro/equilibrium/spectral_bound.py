@@ -16,7 +16,8 @@ from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.errors import SettleError
 
 MARGIN = 1.01
-"""Ritz values lie below; the bound is enforced on MARGIN times them (eigenvalue over Ritz value: 1.0014 at most in trainings)."""
+"""Ritz values lie below the eigenvalue, in trainings by a factor of 1.0014 at most: the bound is enforced
+on MARGIN times them."""
 
 MOST_STEPS = 60
 CHECKED_EVERY = 4

@@ -1,0 +1,60 @@
+"""The energy that the free phase descends; for checks and plots, settling never computes it.
+
+    E(s) = sum_i k_i [ G(s_i) - b_i s_i ] - sum_synapses k_post s_post w s_pre
+
+with G' the inverse of rho, k the energy weight relative to the output, and b the bias plus the
+current of the clamped input. Block updates never raise E; inside a lattice, where all units move
+at once, it falls while the coupled map has no eigenvalue below -1.
+
+Source: design, 'Words and equations'; Hopfield 1984, equation 7, for G.
+"""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from mep_neuro.equilibrium.model import EquilibriumNetwork
+
+
+def energy(model: EquilibriumNetwork, states: Mapping[str, Tensor], drive: Mapping[str, Tensor]) -> Tensor:
+    """E of each sample, shape (batch,).
+
+    Args:
+        model: The network.
+        states: Rates of every settling population, shape (batch, n) each.
+        drive: Constant current of each, as `Free.drive`; add a nudge for the nudged phase's energy.
+    """
+    network = model.network
+    total = torch.zeros(len(next(iter(states.values()))), dtype=model.dtype)
+    for name in model.settling:
+        population, s = network.populations[name], states[name]
+        k = torch.as_tensor(population.energy_weight, dtype=model.dtype)
+        total = total + (INVERSE_INTEGRAL[population.activation](s) - drive[name] * s) @ k
+    for name, coupling in model.couplings.items():
+        synapses = network.projections[name].synapses
+        post, pre, slot = (torch.as_tensor(i) for i in (synapses.post, synapses.pre, synapses.slot))
+        k = torch.as_tensor(network.populations[coupling.post].energy_weight, dtype=model.dtype)
+        weight = (k[post] * coupling.weight.reshape(-1)[slot]).to(model.dtype)
+        shape = (states[coupling.post].shape[1], states[coupling.pre].shape[1])
+        matrix = torch.sparse_coo_tensor(torch.stack([post, pre]), weight, shape, check_invariants=False)
+        total = total - (states[coupling.post] * (matrix @ states[coupling.pre].T).T).sum(1)
+    return total
+
+
+def _quadratic(s: Tensor) -> Tensor:
+    return 0.5 * s.square()
+
+
+def _tanh(s: Tensor) -> Tensor:
+    """The integral of artanh; ln 2 at the ends."""
+    total: Tensor = 0.5 * (torch.special.xlogy(1.0 + s, 1.0 + s) + torch.special.xlogy(1.0 - s, 1.0 - s))
+    return total
+
+
+INVERSE_INTEGRAL: dict[str, Callable[[Tensor], Tensor]] = {
+    "hard_sigmoid": _quadratic,
+    "relu": _quadratic,
+    "tanh": _tanh,
+}
+"""G of each activation; states outside the range of rho have no energy, and settling makes none."""
