@@ -1,6 +1,7 @@
 """The --no-skip option of tests/conftest.py, tried on throw-away test files."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,11 +37,10 @@ def run_pytest(
 
 def test_an_unexpected_skip_of_any_kind_fails_and_names_its_reason(tmp_path: Path) -> None:
     output = run_pytest(tmp_path, SKIPS, "--no-skip", "--continue-on-collection-errors")
-    assert "1 failed, 4 errors" in output or "2 failed, 3 errors" in output
-    assert "skipped" not in output.splitlines()[-1]
+    assert "1 failed, 4 errors" in output.splitlines()[-1]
     for name in SKIPS:
-        assert f"test_{name}.py" in output
-    assert output.count("skipped, which --no-skip refuses (Skipped: no chip here)") == len(SKIPS)
+        refused = rf"test_{name}\.py(::test_a)?: skipped, which --no-skip refuses \(Skipped: no chip here\)"
+        assert re.search(refused, output), name
 
 
 def test_the_environment_variable_does_the_same(tmp_path: Path) -> None:
