@@ -17,7 +17,7 @@ from mep_neuro.converters.to_brian2.objects import (
 )
 from mep_neuro.errors import StimulusError, UnsupportedError
 from mep_neuro.simulation.conversion import ConversionReport
-from mep_neuro.simulation.network import Network
+from mep_neuro.simulation.network import Network, Projection
 from mep_neuro.simulation.recording import Recording, RunOptions
 
 
@@ -108,7 +108,7 @@ def _report(network: Network) -> ConversionReport:
     """Nothing is approximated: the equations and the solver are the reference's."""
     exact = [f"population '{p.name}': {p.activation} rate units, explicit Euler" for p in network.dynamic]
     inner = inner_projections(network)
-    exact += [f"projection '{q.name}': tied weights, feedback gain {q.feedback_gain:g}" for q in inner]
+    exact += [f"projection '{q.name}': {_feedback(q)}, feedback gain {q.feedback_gain:g}" for q in inner]
     names = [q.name for q in network.projections.values() if q.pre == network.input.name]
     dropped = [
         f"population '{network.input.name}' (clamped; {', '.join(names)}): folded into a constant drive"
@@ -119,3 +119,9 @@ def _report(network: Network) -> ConversionReport:
             "dynamics, from the settled rates"
         )
     return ConversionReport("brian2", exact=tuple(exact), dropped=tuple(dropped))
+
+
+def _feedback(projection: Projection) -> str:
+    if projection.feedback_weight is not None:
+        return "random fixed feedback weights"
+    return "antisymmetric weights" if (projection.synapses.gain < 0).any() else "tied weights"

@@ -74,12 +74,14 @@ def group_equations(population: Population, parts: Iterable[str]) -> str:
     return "\n".join(lines)
 
 
-def synapse_equations(identifier: str) -> str:
-    """Equations of a projection: one weight, used both ways."""
+def synapse_equations(identifier: str, *, own_feedback: bool = False) -> str:
+    """Equations of a projection: one weight w, used both ways, or a weight b of its own on the way back."""
+    back = "b" if own_feedback else "w"
     lines = [
         "w : 1",
+        *(["b : 1"] if own_feedback else []),
         "g : 1 (constant)",
         f"{forward(identifier)}_post = w * r_pre : 1 (summed)",
-        f"{feedback(identifier)}_pre = g * w * r_post : 1 (summed)",
+        f"{feedback(identifier)}_pre = g * {back} * r_post : 1 (summed)",
     ]
     return "\n".join(lines)

@@ -99,7 +99,7 @@ def synapses(
     """The Synapses of a projection, once for each sample; `ends` are the pre and the post group."""
     made = brian2.Synapses(
         *ends,
-        synapse_equations(identifier),
+        synapse_equations(identifier, own_feedback=projection.feedback_weight is not None),
         namespace={},
         name=identifier,
         clock=ends[1].clock,
@@ -112,7 +112,9 @@ def synapses(
         i=(one.pre + sample * (len(ends[0]) // samples)).ravel(),
         j=(one.post + sample * (len(ends[1]) // samples)).ravel(),
     )
-    made.w = np.tile(projection.weight.ravel()[one.slot], samples)
+    made.w = np.tile(projection.forward_weights, samples)
+    if projection.feedback_weight is not None:
+        made.b = np.tile(one.scale * projection.feedback_weight.ravel()[one.slot], samples)
     made.g = np.tile(one.gain, samples)
     return made
 

@@ -189,7 +189,7 @@ def _input_synapses(quantized: Quantized) -> dict[str, Any]:
         q for q in network.projections.values() if q.pre == network.input.name and q.post in quantized.offsets
     ]
     post = [q.synapses.post + quantized.offsets[q.post] for q in into]
-    weight = [q.weight.ravel()[q.synapses.slot] for q in into]
+    weight = [q.forward_weights for q in into]
     return {
         "input_post": np.concatenate([np.zeros(0, np.int32), *post]).astype(np.int32),
         "input_pre": np.concatenate([np.zeros(0, np.int32), *(q.synapses.pre for q in into)]).astype(
@@ -208,7 +208,7 @@ def _host_readout(quantized: Quantized) -> dict[str, Any]:
         if projection.post == output.name and projection.pre in quantized.offsets:
             synapses = projection.synapses
             own = np.zeros((output.size, network.populations[projection.pre].size))
-            np.add.at(own, (synapses.post, synapses.pre), projection.weight.ravel()[synapses.slot])
+            np.add.at(own, (synapses.post, synapses.pre), projection.forward_weights)
             own *= projection.gain
             bias -= own[:, projection.pre_units] @ projection.offset
             start = quantized.offsets[projection.pre]

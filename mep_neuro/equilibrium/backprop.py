@@ -70,10 +70,14 @@ def _merged(model: EquilibriumNetwork) -> Tensor:
     matrix = torch.zeros(size, size, dtype=model.dtype)
     for name, coupling in model.couplings.items():
         synapses = model.network.projections[name].synapses
-        weight = coupling.weight.reshape(-1)[torch.as_tensor(synapses.slot)]
+        slot = torch.as_tensor(synapses.slot)
+        weight = synapses.scale * coupling.weight.reshape(-1)[slot]
         post = torch.as_tensor(synapses.post) + starts[coupling.post]
         pre = torch.as_tensor(synapses.pre) + starts[coupling.pre]
         gain = torch.as_tensor(synapses.gain, dtype=model.dtype)
         matrix = matrix.index_put((post, pre), weight, accumulate=True)
+        fixed = model.network.projections[name].feedback_weight
+        if fixed is not None:
+            weight = synapses.scale * torch.as_tensor(fixed, dtype=model.dtype).reshape(-1)[slot]
         matrix = matrix.index_put((pre, post), gain * weight, accumulate=True)
     return matrix

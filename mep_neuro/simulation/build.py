@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mep_neuro.errors import TopologyError
-from mep_neuro.simulation.coupling import spectral_radius, symmetric_map
+from mep_neuro.simulation.coupling import balanced_map, spectral_radius
 from mep_neuro.simulation.energy import energy_weights
 from mep_neuro.simulation.network import Network, Population, Projection
 from mep_neuro.simulation.synapses import Synapses, dense_synapses, lattice_synapses
@@ -108,7 +108,7 @@ def _own_radius(projection: Projection, spec: NetworkSpec) -> float:
     names = list(dict.fromkeys((projection.pre, projection.post)))
     sizes = [int(np.prod(spec.populations[n].shape)) for n in names]
     offsets = dict(zip(names, [0, *np.cumsum(sizes).tolist()], strict=False))
-    return spectral_radius(symmetric_map({projection.name: projection}, offsets, sum(sizes)))
+    return spectral_radius(balanced_map({projection.name: projection}, offsets, sum(sizes)))
 
 
 def _energy_weights(

@@ -61,10 +61,9 @@ def currents(network: Network) -> Currents:
         if projection.pre in first and projection.post in first:
             synapses = projection.synapses
             pre, post = synapses.pre + first[projection.pre], synapses.post + first[projection.post]
-            weight = projection.weight.ravel()[synapses.slot]
             rows += [post, pre]
             columns += [pre, post]
-            values += [weight, synapses.gain * weight]
+            values += [projection.forward_weights, projection.feedback_weights]
     if not rows:
         return Currents(populations, csr_matrix((total, total)))
     places = (np.concatenate(rows), np.concatenate(columns))

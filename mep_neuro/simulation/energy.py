@@ -1,5 +1,8 @@
 """The weight k of each unit in the energy: k_post = g k_pre along every projection.
 
+An antisymmetric coupling has g below 0, so that k changes its sign along it: the contrast of a unit
+is still the gradient of the cost, but what is called the energy then has no minimum at rest.
+
 Source: shared design, 'Words and equations'; Xie and Seung 2003, 'Equivalence of
 backpropagation and contrastive Hebbian learning in a layered network', section 4.
 """
@@ -16,6 +19,7 @@ from mep_neuro.simulation.synapses import Synapses
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
+Logarithm = NDArray[np.complex128]  # the logarithm of a negative number has the imaginary part pi
 
 
 def energy_weights(
@@ -36,14 +40,15 @@ def energy_weights(
     starts = dict(zip(sizes, np.concatenate([[0], np.cumsum(list(sizes.values()))]), strict=False))
     total = sum(sizes.values())
     parts = [
-        (s.pre + starts[pre], s.post + starts[post], np.log(s.gain)) for pre, post, s in synapses.values()
+        (s.pre + starts[pre], s.post + starts[post], np.log(s.gain.astype(complex)))
+        for pre, post, s in synapses.values()
     ]
     if not parts or not any(np.any(p[2] != 0.0) for p in parts):
         return {name: np.ones(size) for name, size in sizes.items()}
     pre, post, log_gain = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     log_k = _potential(total, pre, post, log_gain)
     log_k -= log_k[starts[output[0]] + output[1][0]]
-    wrong = np.abs(log_k[pre] + log_gain - log_k[post]) > 1e-9
+    wrong = np.abs(np.exp(log_k[pre] + log_gain - log_k[post]) - 1.0) > 1e-9
     if wrong.any():
         names = np.repeat(list(synapses), [p[0].size for p in parts])
         name = str(names[np.flatnonzero(wrong)[0]])
@@ -53,22 +58,26 @@ def energy_weights(
                 "gains, so no energy belongs to the network; give parallel paths the same product of gains"
             ]
         )
-    return {name: np.exp(log_k[starts[name] : starts[name] + size]) for name, size in sizes.items()}
+    return {name: np.exp(log_k[starts[name] : starts[name] + size]).real for name, size in sizes.items()}
 
 
-def _potential(total: int, pre: Index, post: Index, log_gain: Array) -> Array:
+def _potential(total: int, pre: Index, post: Index, log_gain: Logarithm) -> Logarithm:
     """log k with log k[post] = log k[pre] + log g along one spanning tree, rooted at an extra unit."""
     _, component = connected_components(_graph(total, pre, post), directed=False)
     _, first = np.unique(component, return_index=True)
     pre, post = np.r_[pre, np.full(first.size, total)], np.r_[post, first]
     log_gain = np.r_[log_gain, np.zeros(first.size)]
     order, parent = breadth_first_order(_graph(total + 1, pre, post), total, directed=False)
-    step = dict(zip(zip(pre.tolist(), post.tolist(), strict=True), log_gain.tolist(), strict=True))
-    log_k = np.zeros(total + 1)
-    for unit in order[1:].tolist():
-        above = int(parent[unit])
-        rise = step[(above, unit)] if (above, unit) in step else -step[(unit, above)]
-        log_k[unit] = log_k[above] + rise
+    below = order[1:]
+    above = parent[below]
+    edge, first = np.unique(pre * (total + 1) + post, return_index=True)
+    forth, back = above * (total + 1) + below, below * (total + 1) + above
+    place = np.minimum(np.searchsorted(edge, forth), edge.size - 1)
+    other = np.minimum(np.searchsorted(edge, back), edge.size - 1)
+    rise = np.where(edge[place] == forth, log_gain[first[place]], -log_gain[first[other]])
+    log_k = np.zeros(total + 1, dtype=complex)
+    for unit, from_unit, step in zip(below.tolist(), above.tolist(), rise.tolist(), strict=True):
+        log_k[unit] = log_k[from_unit] + step
     return log_k[:total]
 
 

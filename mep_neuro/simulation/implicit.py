@@ -61,15 +61,10 @@ def negative_gradient(network: Network, features: Array, target: Array) -> dict[
         before = rates[p.pre][:, s.pre]
         if p.post == network.output.name and not network.output.dynamic:
             before = (before - np.tile(p.offset, len(s.pre) // len(p.offset))) * p.gain
-        np.add.at(flat, s.slot, (backs[p.post][:, s.post] * before).sum(0))
-        if p.pre in backs:
-            np.add.at(
-                flat,
-                s.slot,
-                (s.gain * backs[p.pre][:, s.pre] * rates[p.post][:, s.post]).sum(0)
-                if p.post in rates
-                else 0.0,
-            )
+        np.add.at(flat, s.slot, s.scale * (backs[p.post][:, s.post] * before).sum(0))
+        if p.pre in backs and p.post in rates and p.feedback_weight is None:
+            both = (backs[p.pre][:, s.pre] * rates[p.post][:, s.post]).sum(0)
+            np.add.at(flat, s.slot, s.scale * s.gain * both)
         total[f"projections.{name}.weight"] = flat.reshape(p.weight.shape)
     for name, value in backs.items():
         total[f"populations.{name}.bias"] = value.sum(0)
@@ -87,9 +82,9 @@ def _map(network: Network) -> Array:
     matrix = np.zeros((size, size))
     for p in network.projections.values():
         if p.pre in starts and p.post in starts:
-            s, weight = p.synapses, p.weight.ravel()[p.synapses.slot]
-            np.add.at(matrix, (s.post + starts[p.post], s.pre + starts[p.pre]), weight)
-            np.add.at(matrix, (s.pre + starts[p.pre], s.post + starts[p.post]), s.gain * weight)
+            pre, post = p.synapses.pre + starts[p.pre], p.synapses.post + starts[p.post]
+            np.add.at(matrix, (post, pre), p.forward_weights)
+            np.add.at(matrix, (pre, post), p.feedback_weights)
     return matrix
 
 

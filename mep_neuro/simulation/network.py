@@ -62,6 +62,7 @@ class Projection:
         feedback_gain: g of the whole projection (each synapse's own is in `synapses`).
         offset: What a calibrated read-out subtracts from its input, shape (n_pre,); zeros otherwise.
         gain: What a calibrated read-out multiplies it with; 1 otherwise.
+        feedback_weight: Fixed weights of the feedback, shape as `weight`; None where it uses `weight`.
     """
 
     name: str
@@ -74,6 +75,18 @@ class Projection:
     synapses: Synapses
     offset: Array
     gain: float
+    feedback_weight: Array | None = None
+
+    @property
+    def forward_weights(self) -> Array:
+        """What each synapse multiplies s_pre with on the way to post, shape (n,)."""
+        return self.synapses.scale * self.weight.ravel()[self.synapses.slot]
+
+    @property
+    def feedback_weights(self) -> Array:
+        """What each synapse multiplies s_post with on the way back to pre, shape (n,)."""
+        weight = self.weight if self.feedback_weight is None else self.feedback_weight
+        return self.synapses.gain * self.synapses.scale * weight.ravel()[self.synapses.slot]
 
     @property
     def pre_units(self) -> NDArray[np.intp]:
@@ -119,6 +132,8 @@ class Network:
                 arrays[f"populations.{name}.bias"] = population.bias
         for name, projection in self.projections.items():
             arrays[f"projections.{name}.weight"] = projection.weight
+            if projection.feedback_weight is not None:
+                arrays[f"projections.{name}.feedback_weight"] = projection.feedback_weight
             if self.spec.projections[name].calibrate is not None:
                 arrays[f"projections.{name}.offset"] = projection.offset
                 arrays[f"projections.{name}.gain"] = np.array([projection.gain])
@@ -146,6 +161,8 @@ class Network:
         projections = {}
         for name, projection in self.projections.items():
             changes: dict[str, Array | float] = {"weight": new[f"projections.{name}.weight"]}
+            if f"projections.{name}.feedback_weight" in new:
+                changes["feedback_weight"] = new[f"projections.{name}.feedback_weight"]
             if f"projections.{name}.offset" in new:
                 changes["offset"] = new[f"projections.{name}.offset"]
                 changes["gain"] = float(new[f"projections.{name}.gain"][0])

@@ -65,7 +65,7 @@ def add_forward(current: Array, projection: Projection, pre_rates: Array) -> Non
     """Add weight * s_pre to the current of the post population, in place; shapes (samples, n)."""
     synapses = projection.synapses
     shape = (current.shape[1], pre_rates.shape[1])
-    weights = projection.weight.ravel()[synapses.slot]
+    weights = projection.forward_weights
     current += pre_rates @ coo_matrix((weights, (synapses.post, synapses.pre)), shape=shape).tocsr().T
 
 
@@ -73,5 +73,5 @@ def add_feedback(current: Array, projection: Projection, post_rates: Array) -> N
     """Add gain * weight * s_post to the current of the pre population, in place; shapes (samples, n)."""
     synapses = projection.synapses
     shape = (current.shape[1], post_rates.shape[1])
-    weights = synapses.gain * projection.weight.ravel()[synapses.slot]
+    weights = projection.feedback_weights
     current += post_rates @ coo_matrix((weights, (synapses.pre, synapses.post)), shape=shape).tocsr().T

@@ -13,19 +13,24 @@ Index = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Synapses:
-    """One row a synapse. A synapse carries weight * s_pre to `post`, and gain * weight * s_post back.
+    """One row a synapse: scale * weight * s_pre to `post`, and gain * scale * weight * s_post back.
+
+    `Projection.forward_weights` and `Projection.feedback_weights` are these factors; where the
+    feedback has weights of its own (feedback alignment), those stand in for `weight` on the way back.
 
     Attributes:
         pre: Unit of the pre population, shape (n,).
         post: Unit of the post population, shape (n,).
         slot: Index of its weight in the projection's weight.ravel(), shape (n,).
-        gain: Its feedback gain g, shape (n,).
+        gain: Its feedback gain g, shape (n,); below 0 where the coupling is antisymmetric.
+        scale: Multiplies both ways: 1 / pool^2 where a convolution is averaged, 1 otherwise.
     """
 
     pre: Index
     post: Index
     slot: Index
     gain: NDArray[np.float64]
+    scale: float = 1.0
 
 
 def dense_synapses(pre_units: Index, post_units: Index, feedback_gain: float) -> Synapses:
@@ -37,6 +42,21 @@ def dense_synapses(pre_units: Index, post_units: Index, feedback_gain: float) ->
         slot=np.arange(n),
         gain=np.full(n, feedback_gain),
     )
+
+
+def pointwise_synapses(pre_units: Index, post_units: Index, positions: int, feedback_gain: float) -> Synapses:
+    """At each position, every pre unit to every post unit; weight (post width, pre width)."""
+    pre, post = pre_units.reshape(positions, 1, -1), post_units.reshape(positions, -1, 1)
+    shape = (positions, post.shape[1], pre.shape[2])
+    slot = np.arange(shape[1] * shape[2]).reshape(1, shape[1], shape[2])
+    before, after, shared = (np.broadcast_to(index, shape).ravel() for index in (pre, post, slot))
+    return Synapses(before, after, shared, np.full(before.size, feedback_gain))
+
+
+def no_synapses() -> Synapses:
+    """Of a projection that is not a sum over synapses, as attention."""
+    none = np.zeros(0, dtype=np.intp)
+    return Synapses(none, none, none, np.zeros(0))
 
 
 def lattice_offsets(neighbours: int) -> list[tuple[int, int, int]]:
