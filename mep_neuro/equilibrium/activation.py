@@ -21,10 +21,11 @@ _TANH_LIMIT = 16.0  # tanh is 1 to float64 rounding beyond; cosh(2 * 16) stays f
 
 
 class Rho(NamedTuple):
-    """An activation: `rate(v)`, and `pair(a, u)` giving (mean, half)."""
+    """An activation: `rate(v)`, `pair(a, u)` giving (mean, half), and `half_at(a)` giving u -> half."""
 
     rate: Callable[[Tensor], Tensor]
     pair: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+    half_at: Callable[[Tensor], Callable[[Tensor], Tensor]]
 
 
 def _clamp_pair(a: Tensor, up: Tensor, down: Tensor) -> tuple[Tensor, Tensor]:
@@ -34,6 +35,27 @@ def _clamp_pair(a: Tensor, up: Tensor, down: Tensor) -> tuple[Tensor, Tensor]:
 def _hard_sigmoid_pair(a: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     low, high = -a, 1.0 - a
     return _clamp_pair(a, torch.clamp(u, low, high), torch.clamp(-u, low, high))
+
+
+def _hard_sigmoid_half_at(a: Tensor) -> Callable[[Tensor], Tensor]:
+    low, high = -a, 1.0 - a
+    minus_high = a - 1.0
+    return lambda u: u.clamp(low, high).add_(u.clamp(minus_high, a)).mul_(0.5)
+
+
+def _relu_half_at(a: Tensor) -> Callable[[Tensor], Tensor]:
+    low = -a
+    return lambda u: torch.maximum(u, low).add_(torch.minimum(u, a)).mul_(0.5)
+
+
+def _tanh_half_at(a: Tensor) -> Callable[[Tensor], Tensor]:
+    cosh = torch.cosh(2.0 * a.clamp(-_TANH_LIMIT, _TANH_LIMIT))
+
+    def half(u: Tensor) -> Tensor:
+        u2 = 2.0 * u.clamp(-_TANH_LIMIT, _TANH_LIMIT)
+        return torch.sinh(u2) / (cosh + torch.cosh(u2))
+
+    return half
 
 
 def _relu_pair(a: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
@@ -53,7 +75,7 @@ def _hard_sigmoid(v: Tensor) -> Tensor:
 
 
 RHO: dict[str, Rho] = {
-    "hard_sigmoid": Rho(_hard_sigmoid, _hard_sigmoid_pair),
-    "relu": Rho(torch.relu, _relu_pair),
-    "tanh": Rho(torch.tanh, _tanh_pair),
+    "hard_sigmoid": Rho(_hard_sigmoid, _hard_sigmoid_pair, _hard_sigmoid_half_at),
+    "relu": Rho(torch.relu, _relu_pair, _relu_half_at),
+    "tanh": Rho(torch.tanh, _tanh_pair, _tanh_half_at),
 }

@@ -20,27 +20,23 @@ def contrast(model: EquilibriumNetwork, free: Free, nudged: Nudged) -> dict[str,
 
     Source: Scellier and Bengio 2017, equation 11; Laborieux et al. 2021, equation 9.
     """
-    batch = free.input_rates.shape[0]
+    share = 1.0 / free.input_rates.shape[0]
     responses = {**nudged.responses, model.input_name: Response(free.input_rates, None)}
     total: dict[str, Tensor] = {}
-    for group in (model.inputs, model.couplings):
-        for name, coupling in group.items():
-            if coupling.plastic:
-                total[f"projections.{name}.weight"] = coupling.contrast(
-                    responses[coupling.pre], responses[coupling.post]
-                )
+    for name, coupling in (*model.inputs.items(), *model.couplings.items()):
+        if coupling.plastic:
+            total[f"projections.{name}.weight"] = coupling.contrast(
+                responses[coupling.pre], responses[coupling.post], share
+            )
     for name, coupling in model.readouts.items():
         if coupling.plastic:
-            seen = Response(model.seen(name, free.point.states[coupling.pre]), None)
+            seen = model.seen(name, free.point.states[coupling.pre])
             total[f"projections.{name}.weight"] = coupling.contrast(
-                seen, Response(seen.mean, nudged.output_error)
+                Response(seen, None), Response(seen, nudged.output_error), share
             )
-    for name, population in model.network.populations.items():
-        if population.role != "input" and population.plastic_bias:
-            slope = responses[name].slope if name in responses else nudged.output_error
-            assert slope is not None
-            bias = slope.sum(0)
-            if name in responses and (population.energy_weight != 1.0).any():
-                bias = bias * bias.new_tensor(population.energy_weight)
-            total[f"populations.{name}.bias"] = bias
-    return {name: value.div_(batch) for name, value in total.items()}
+    for name, energy_weight in model.plastic_biases.items():
+        slope = responses[name].slope if name in responses else nudged.output_error
+        assert slope is not None
+        bias = slope.sum(0).mul_(share)
+        total[f"populations.{name}.bias"] = bias if energy_weight is None else bias.mul_(energy_weight)
+    return total

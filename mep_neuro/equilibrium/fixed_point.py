@@ -12,7 +12,8 @@ class FixedPoint:
 
     Attributes:
         states: Rates of every settling population, shape (batch, n) each.
-        residual: Largest |s - rho(current)| of each sample, shape (batch,), dimensionless.
+        residual: Largest |s - rho(current)| of each sample, shape (batch,), dimensionless; NaN where a fixed
+            number of steps was taken and none was measured.
         steps: Steps each sample took (block updates of all populations), shape (batch,).
         tolerance: What the residual was to fall below.
     """
@@ -30,6 +31,8 @@ class FixedPoint:
     @property
     def status(self) -> str:
         """The outcome as a sentence for the user."""
+        if bool(self.residual.isnan().all()):
+            return f"not measured: {int(self.steps.max())} steps, as the file says"
         missed = int((~self.settled).sum())
         worst, steps = float(self.residual.max()), int(self.steps.max())
         if missed == 0:

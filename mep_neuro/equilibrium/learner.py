@@ -45,9 +45,10 @@ class Learner:
         rest = [p for key, p in self._parameters.items() if key not in self._consolidated]
         self._optimizers: list[torch.optim.Optimizer] = []
         if rest and learning.optimizer == "sgd":
-            self._optimizers.append(torch.optim.SGD(rest, lr=learning.lr, momentum=learning.momentum))
+            sgd = torch.optim.SGD(rest, lr=learning.lr, momentum=learning.momentum, fused=True, maximize=True)
+            self._optimizers.append(sgd)
         elif rest:
-            adam = torch.optim.Adam(rest, lr=learning.lr, betas=ADAM_BETAS, eps=ADAM_EPSILON)
+            adam = torch.optim.Adam(rest, lr=learning.lr, betas=ADAM_BETAS, eps=ADAM_EPSILON, maximize=True)
             self._optimizers.append(adam)
         if self._consolidated:
             muon = torch.optim.Muon(
@@ -87,7 +88,7 @@ class Learner:
                 self._sums[key] += contrast[key]
                 parameter.grad = -self._sums[key] if due else None
             else:
-                parameter.grad = -contrast[key]
+                parameter.grad = contrast[key]
         for optimizer, rates in zip(self._optimizers, self._rates, strict=True):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * rate_factor

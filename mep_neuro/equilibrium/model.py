@@ -11,6 +11,7 @@ from mep_neuro.equilibrium.activation import RHO
 from mep_neuro.equilibrium.couplings.dense import DenseCoupling
 from mep_neuro.equilibrium.couplings.lattice import LatticeCoupling
 from mep_neuro.equilibrium.couplings.make import make_coupling
+from mep_neuro.equilibrium.system import System
 from mep_neuro.errors import StimulusError
 from mep_neuro.simulation.network import Network
 
@@ -27,6 +28,8 @@ class EquilibriumNetwork(nn.Module):
         couplings: Projections between settling populations.
         inputs: Projections from the clamped input.
         readouts: Projections into a softmax read-out outside the dynamics.
+        plastic_biases: Energy weight of the units of each population whose bias learns; None where it is 1.
+        system: The settling blocks and the links between them.
     """
 
     def __init__(self, network: Network, dtype: torch.dtype = torch.float32) -> None:
@@ -53,12 +56,18 @@ class EquilibriumNetwork(nn.Module):
         self.readouts: dict[str, DenseCoupling] = {}
         for name, projection in network.projections.items():
             self._add(name, make_coupling(projection, network, dtype))
-        self.input_offset: Tensor = torch.tensor(network.input.offset, dtype=dtype)
         self.input_scale = network.input.scale
+        self.centre_input(torch.tensor(network.input.offset, dtype=dtype))
         self.readout_offset = {
             name: torch.tensor(network.projections[name].offset, dtype=dtype) for name in self.readouts
         }
         self.readout_gain = {name: network.projections[name].gain for name in self.readouts}
+        self.plastic_biases = {
+            name: _unless_one(torch.tensor(p.energy_weight, dtype=dtype))
+            for name, p in network.populations.items()
+            if p.role != "input" and p.plastic_bias
+        }
+        self.system = System(self)
 
     def _add(self, name: str, coupling: DenseCoupling | LatticeCoupling) -> None:
         self.weights[name] = coupling.weight
@@ -88,16 +97,22 @@ class EquilibriumNetwork(nn.Module):
                 f"population '{self.input_name}': features have shape {tuple(features.shape)}; "
                 f"give (samples, {expected})"
             )
-        rates = (features.to(self.dtype) - self.input_offset) / self.input_scale
-        currents: dict[str, Tensor] = {}
+        rates = features.to(self.dtype)
+        if self._encoded:
+            rates = (rates - self.input_offset) / self.input_scale
+        drive: dict[str, Tensor] = {}
         for coupling in self.inputs.values():
-            new = coupling.forward(rates)
-            currents[coupling.post] = currents[coupling.post] + new if coupling.post in currents else new
-        drive = {}
+            base = drive.get(coupling.post, self.biases[coupling.post])
+            drive[coupling.post] = coupling.forward_onto(base, rates)
         for name in self.settling:
-            bias = self.biases[name]
-            drive[name] = currents[name] + bias if name in currents else bias.expand(len(rates), -1)
+            if name not in drive:
+                drive[name] = self.biases[name].expand(len(rates), -1)
         return rates, drive
+
+    def centre_input(self, offset: Tensor) -> None:
+        """Set what is subtracted from the features, shape (n_input,)."""
+        self.input_offset = offset.to(self.dtype)
+        self._encoded = bool(offset.any()) or self.input_scale != 1.0
 
     def readout(self, states: Mapping[str, Tensor]) -> Tensor:
         """Output rates, shape (batch, n_output): settled, or softmax of what the read-out sees."""
@@ -159,7 +174,7 @@ class EquilibriumNetwork(nn.Module):
             kind, name, what = key.split(".")
             tensor = torch.tensor(values, dtype=self.dtype)
             if kind == "populations" and what == "offset":
-                self.input_offset = tensor
+                self.centre_input(tensor)
             elif kind == "populations":
                 self.biases[name].copy_(tensor)
             elif what == "weight":
@@ -174,6 +189,10 @@ class EquilibriumNetwork(nn.Module):
         """Name and sizes."""
         populations = self.network.populations.values()
         return f"{self.spec.name}: " + " - ".join(f"{p.name} {list(p.shape)}" for p in populations)
+
+
+def _unless_one(values: Tensor) -> Tensor | None:
+    return None if bool((values == 1).all()) else values
 
 
 def _from_input_to_output(network: Network) -> list[str]:

@@ -1,4 +1,4 @@
-"""What settles: one state (free or one-sided nudge), or a pair mirrored about its mean (centered nudge)."""
+"""What settles: one state, a pair mirrored about its mean, or that pair's half-difference alone."""
 
 from typing import Protocol
 
@@ -14,8 +14,8 @@ class Mode(Protocol):
     def activate(self, block: int, current: Tensor) -> Tensor:
         """States of a block from its current."""
 
-    def distance(self, block: int, new: Tensor, old: Tensor) -> Tensor:
-        """Largest difference of each sample, shape (batch,)."""
+    def distance(self, block: int, new: Tensor, old: Tensor | None) -> Tensor:
+        """Largest difference of each sample, shape (batch,); no old state is a state of zeros."""
 
     def keep(self, rows: Tensor) -> "Mode":
         """The same mode for some of the samples."""
@@ -32,9 +32,9 @@ class Single:
         """s = rho(current)."""
         return self._rates[block](current)
 
-    def distance(self, block: int, new: Tensor, old: Tensor) -> Tensor:
+    def distance(self, block: int, new: Tensor, old: Tensor | None) -> Tensor:
         """Largest |new - old| of each sample."""
-        return (new - old).abs_().amax(-1)
+        return _gap(new, old).amax(-1)
 
     def keep(self, rows: Tensor) -> "Single":
         """Nothing here depends on the sample."""
@@ -50,18 +50,49 @@ class Mirrored:
 
     def __init__(self, rhos: list[Rho], energy_weights: list[Tensor], nudge_size: Tensor) -> None:
         """Take activations, k of every unit, and the largest |beta f| of each sample, shape (batch,)."""
-        self._pairs = [rho.pair for rho in rhos]
         self._rhos, self._weights, self._size = rhos, energy_weights, nudge_size
 
     def activate(self, block: int, current: Tensor) -> Tensor:
         """Mean and half-difference of rho(a + u) and rho(a - u)."""
-        return torch.stack(self._pairs[block](current[0], current[1]))
+        return torch.stack(self._rhos[block].pair(current[0], current[1]))
 
-    def distance(self, block: int, new: Tensor, old: Tensor) -> Tensor:
+    def distance(self, block: int, new: Tensor, old: Tensor | None) -> Tensor:
         """Largest difference of the mean, or of the weighted half-difference, of each sample."""
-        gap = (new - old).abs_()
+        gap = _gap(new, old)
         return torch.maximum(gap[0].amax(-1), (gap[1] * self._weights[block]).amax(-1) / self._size)
 
     def keep(self, rows: Tensor) -> "Mirrored":
         """The mode for some of the samples."""
         return Mirrored(self._rhos, self._weights, self._size[rows])
+
+
+class Frozen:
+    """The half-difference of the pair alone, shape (batch, n), about the currents of the free phase.
+
+    The mean of the pair moves by order beta squared only, so the response keeps the centered
+    phases' order; one state settles instead of two.
+    """
+
+    def __init__(
+        self, rhos: list[Rho], currents: list[Tensor], energy_weights: list[Tensor], nudge_size: Tensor
+    ) -> None:
+        """Take activations, the currents a of the free phase, k, and the largest |beta f| of each sample."""
+        self._halves = [rho.half_at(a) for rho, a in zip(rhos, currents, strict=True)]
+        self._rhos, self._currents, self._weights, self._size = rhos, currents, energy_weights, nudge_size
+
+    def activate(self, block: int, current: Tensor) -> Tensor:
+        """(rho(a + u) - rho(a - u)) / 2."""
+        return self._halves[block](current)
+
+    def distance(self, block: int, new: Tensor, old: Tensor | None) -> Tensor:
+        """Largest weighted difference of each sample, in units of the nudge."""
+        return (_gap(new, old) * self._weights[block]).amax(-1) / self._size
+
+    def keep(self, rows: Tensor) -> "Frozen":
+        """The mode for some of the samples."""
+        currents = [a.index_select(-2, rows) for a in self._currents]
+        return Frozen(self._rhos, currents, self._weights, self._size[rows])
+
+
+def _gap(new: Tensor, old: Tensor | None) -> Tensor:
+    return new.abs() if old is None else (new - old).abs_()

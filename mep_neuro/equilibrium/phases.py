@@ -5,7 +5,7 @@ The nudge is the constant current -beta dC/ds taken at the free fixed point (des
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,10 +13,10 @@ from torch import Tensor
 from mep_neuro.equilibrium.cost import error
 from mep_neuro.equilibrium.fixed_point import FixedPoint
 from mep_neuro.equilibrium.model import EquilibriumNetwork
-from mep_neuro.equilibrium.modes import Mirrored, Single
+from mep_neuro.equilibrium.modes import Frozen, Mirrored, Single
 from mep_neuro.equilibrium.response import Response
-from mep_neuro.equilibrium.settle import settle
-from mep_neuro.equilibrium.system import System
+from mep_neuro.equilibrium.settle import Limits, Rest, settle
+from mep_neuro.topology.spec import Equilibrium
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,14 @@ class Free:
         point: The free fixed point.
         input_rates: Rates of the clamped input, shape (batch, n_input).
         drive: Constant current of every settling population.
+        membranes: Current under which each settling population took its rates, in the order of
+            `model.settling`.
     """
 
     point: FixedPoint
     input_rates: Tensor
     drive: dict[str, Tensor]
+    membranes: list[Tensor]
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Nudged:
     Attributes:
         responses: Mean rate and response of every settling population.
         point: The nudged fixed points' residual and steps; `states` holds the mean of the phases.
-        beta: Nudge strength of each sample, shape (batch, 1).
+        beta: Nudge strength of each sample, shape (batch, 1), or of all, shape ().
         output_error: y - s of the output at the free fixed point, shape (batch, n_output).
     """
 
@@ -76,19 +79,18 @@ def free_phase(
     """
     section = model.spec.equilibrium
     rates, drive = model.drive(features)
-    tolerance = section.tolerance if tolerance is None else tolerance
-    states, residual, steps = settle(
-        System(model),
+    limits = _limits(section, section.free_steps, solver, tolerance, max_steps)
+    rest = settle(
+        model.system,
         Single(model.activations),
         [drive[name] for name in model.settling],
-        [torch.zeros_like(drive[name]) for name in model.settling],
-        solver=solver or section.solver,
-        tolerance=tolerance,
-        max_steps=max_steps or section.max_steps,
+        [None] * len(model.settling),
+        limits,
         watch=watch,
     )
-    point = FixedPoint(dict(zip(model.settling, states, strict=True)), residual, steps, tolerance)
-    return Free(point, rates, drive)
+    states = dict(zip(model.settling, rest.states, strict=True))
+    point = FixedPoint(states, rest.residual, rest.steps, limits.tolerance)
+    return Free(point, rates, drive, rest.membranes)
 
 
 def nudged_phase(
@@ -108,7 +110,7 @@ def nudged_phase(
         free: The free phase of the same batch.
         target: Shape (batch, n_output).
         beta: Replaces equilibrium.nudge.beta.
-        phases: Replaces equilibrium.nudge.phases, 'centered' or 'one_sided'.
+        phases: Replaces equilibrium.nudge.phases: 'centered', 'frozen' or 'one_sided'.
         tolerance: Replaces equilibrium.tolerance.
         max_steps: Replaces equilibrium.max_steps.
 
@@ -118,19 +120,32 @@ def nudged_phase(
     section = model.spec.equilibrium
     output_error = error(model.readout(free.point.states), target)
     force = _force(model, output_error)
-    largest = torch.stack([f.abs().amax(-1) for f in force.values()]).amax(0)
-    strength = _strength(largest, section.nudge.beta if beta is None else beta, section.nudge.max_current)
+    strength = _strength(force, section.nudge.beta if beta is None else beta, section.nudge.max_current)
     nudge = {name: strength * f for name, f in force.items()}
-    settings = _Settings(
-        solver=section.solver,
-        tolerance=section.tolerance if tolerance is None else tolerance,
-        max_steps=max_steps or section.max_steps,
-    )
-    how = _centered if (phases or section.nudge.phases) == "centered" else _one_sided
-    responses, residual, steps = how(model, free, nudge, strength, settings)
+    limits = _limits(section, section.nudged_steps, None, tolerance, max_steps)
+    how = _HOW[phases or section.nudge.phases]
+    rest, responses = how(model, free, nudge, strength, limits)
     means = {name: response.mean for name, response in responses.items()}
-    point = FixedPoint(means, residual, steps, settings.tolerance)
+    point = FixedPoint(means, rest.residual, rest.steps, limits.tolerance)
     return Nudged(responses, point, strength, output_error)
+
+
+def _limits(
+    section: Equilibrium,
+    fixed: int | None,
+    solver: str | None,
+    tolerance: float | None,
+    max_steps: int | None,
+) -> Limits:
+    """The file's limits, replaced by what the caller says; a caller's tolerance is always measured."""
+    measured = fixed is None or tolerance is not None
+    steps = section.max_steps if measured else fixed
+    return Limits(
+        solver or section.solver,
+        section.tolerance if tolerance is None else tolerance,
+        max_steps or steps or section.max_steps,
+        measured,
+    )
 
 
 def _force(model: EquilibriumNetwork, output_error: Tensor) -> dict[str, Tensor]:
@@ -145,52 +160,70 @@ def _force(model: EquilibriumNetwork, output_error: Tensor) -> dict[str, Tensor]
     return force
 
 
-def _strength(largest: Tensor, beta: float, max_current: float | None) -> Tensor:
-    """Beta of each sample, shape (batch, 1)."""
+def _strength(force: dict[str, Tensor], beta: float, max_current: float | None) -> Tensor:
+    """Beta of each sample, shape (batch, 1), or one beta for all, shape ()."""
     if max_current is None:
-        return torch.full_like(largest, beta).unsqueeze(1)
-    return torch.clamp(max_current / largest.clamp_min(1e-30), max=beta).unsqueeze(1)
+        return next(iter(force.values())).new_tensor(beta)
+    return torch.clamp(max_current / _largest(force).clamp_min(1e-30), max=beta).unsqueeze(1)
 
 
-@dataclass(frozen=True)
-class _Settings:
-    solver: str
-    tolerance: float
-    max_steps: int
-
-
-_Outcome = tuple[dict[str, Response], Tensor, Tensor]
+_Outcome = tuple[Rest, dict[str, Response]]
 
 
 def _centered(
-    model: EquilibriumNetwork, free: Free, nudge: dict[str, Tensor], strength: Tensor, settings: _Settings
+    model: EquilibriumNetwork, free: Free, nudge: dict[str, Tensor], strength: Tensor, limits: Limits
 ) -> _Outcome:
     """The fixed points at -beta and +beta, settled together as mean and half-difference."""
-    size = torch.stack([n.abs().amax(-1) for n in nudge.values()]).amax(0).clamp_min(1e-30)
-    drive = [
-        torch.stack([free.drive[name], nudge.get(name, torch.zeros_like(free.drive[name]))])
-        for name in model.settling
-    ]
+    drive = []
+    for name in model.settling:
+        steady = free.drive[name]
+        drive.append(torch.stack([steady, nudge[name] if name in nudge else torch.zeros_like(steady)]))
     start = [torch.stack([s, torch.zeros_like(s)]) for s in free.point.states.values()]
-    mode = Mirrored(model.activations, model.energy_weights, size)
-    states, residual, steps = settle(System(model), mode, drive, start, **asdict(settings))
+    mode = Mirrored(model.activations, model.energy_weights, _size(nudge))
+    rest = settle(model.system, mode, drive, start, limits, forth=False)
     responses = {
         name: Response(state[0], state[1] / strength)
-        for name, state in zip(model.settling, states, strict=True)
+        for name, state in zip(model.settling, rest.states, strict=True)
     }
-    return responses, residual, steps
+    return rest, responses
+
+
+def _frozen(
+    model: EquilibriumNetwork, free: Free, nudge: dict[str, Tensor], strength: Tensor, limits: Limits
+) -> _Outcome:
+    """As _centered, with the mean of the two fixed points taken to be the free one."""
+    drive = [nudge.get(name) for name in model.settling]
+    mode = Frozen(model.activations, free.membranes, model.energy_weights, _size(nudge))
+    rest = settle(model.system, mode, drive, [None] * len(drive), limits, forth=False)
+    responses = {
+        name: Response(free.point.states[name], state / strength)
+        for name, state in zip(model.settling, rest.states, strict=True)
+    }
+    return rest, responses
 
 
 def _one_sided(
-    model: EquilibriumNetwork, free: Free, nudge: dict[str, Tensor], strength: Tensor, settings: _Settings
+    model: EquilibriumNetwork, free: Free, nudge: dict[str, Tensor], strength: Tensor, limits: Limits
 ) -> _Outcome:
     """The fixed points at 0 and +beta."""
     drive = [free.drive[name] + nudge[name] if name in nudge else free.drive[name] for name in model.settling]
     start = list(free.point.states.values())
-    mode = Single(model.activations)
-    states, residual, steps = settle(System(model), mode, drive, start, **asdict(settings))
+    rest = settle(model.system, Single(model.activations), drive, start, limits, forth=False)
     responses = {
-        name: Response((state + rest) / 2, (state - rest) / strength)
-        for name, state, rest in zip(model.settling, states, start, strict=True)
+        name: Response((state + still) / 2, (state - still) / strength)
+        for name, state, still in zip(model.settling, rest.states, start, strict=True)
     }
-    return responses, residual, steps
+    return rest, responses
+
+
+_HOW = {"centered": _centered, "frozen": _frozen, "one_sided": _one_sided}
+
+
+def _size(nudge: dict[str, Tensor]) -> Tensor:
+    """Largest |beta f| of each sample, shape (batch,)."""
+    return _largest(nudge).clamp_min(1e-30)
+
+
+def _largest(force: dict[str, Tensor]) -> Tensor:
+    parts = [f.abs().amax(-1) for f in force.values()]
+    return parts[0] if len(parts) == 1 else torch.stack(parts).amax(0)

@@ -1,6 +1,7 @@
 """Settling: step until every sample rests, and tell how far from rest it is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,24 +12,52 @@ from mep_neuro.equilibrium.synchronous import Synchronous
 from mep_neuro.equilibrium.system import System
 from mep_neuro.errors import SettleError
 
-SOLVERS = {"sweeps": Sweeps, "synchronous": Synchronous}
+SOLVERS: dict[str, type[Sweeps] | type[Synchronous]] = {"sweeps": Sweeps, "synchronous": Synchronous}
 
 LARGEST_CHANGE = 1e6
 """A step larger than this is divergence: rates are of order one."""
 
-Rest = tuple[list[Tensor], Tensor, Tensor]
-"""States of each block, residual and steps of each sample."""
+
+class Rest(NamedTuple):
+    """Where a settle ended.
+
+    Attributes:
+        states: State of each block, shape (..., batch, n).
+        membranes: Current under which each state was taken, same shapes.
+        residual: Largest |s - rho(current)| of each sample, shape (batch,); NaN where it was not measured.
+        steps: Steps each sample took, shape (batch,).
+    """
+
+    states: list[Tensor]
+    membranes: list[Tensor]
+    residual: Tensor
+    steps: Tensor
+
+
+class Limits(NamedTuple):
+    """When a settle ends.
+
+    Attributes:
+        solver: Name of the solver.
+        tolerance: Residual of a settled sample, dimensionless.
+        max_steps: Steps after which it gives up.
+        measured: False takes exactly `max_steps` steps and measures no residual.
+    """
+
+    solver: str
+    tolerance: float
+    max_steps: int
+    measured: bool = True
 
 
 def settle(
     system: System,
     mode: Mode,
-    drive: list[Tensor],
-    start: list[Tensor],
+    drive: Sequence[Tensor | None],
+    start: Sequence[Tensor | None],
+    limits: Limits,
     *,
-    solver: str,
-    tolerance: float,
-    max_steps: int,
+    forth: bool = True,
     watch: Callable[[Tensor, Tensor], None] | None = None,
 ) -> Rest:
     """Relax every sample until its residual is at most the tolerance.
@@ -38,53 +67,74 @@ def settle(
     Args:
         system: Blocks and links.
         mode: What settles.
-        drive: Constant current of each block, shape (..., batch, n).
-        start: States at the start, same shapes.
-        solver: Name of the solver.
-        tolerance: Residual of a settled sample, dimensionless.
-        max_steps: Steps after which it gives up.
+        drive: Constant current of each block, shape (..., batch, n); None is no current.
+        start: States at the start, same shapes; None is zeros.
+        limits: When to end.
+        forth: Whether sweeps begin at the input's side.
         watch: Called after every step with the samples still at work and their residuals.
-
-    Returns:
-        States, residual and steps; the residual tells which samples settled.
 
     Raises:
         SettleError: A value is not finite, or grows without bound.
     """
-    work = SOLVERS[solver](system, mode, drive, start)
-    batch = start[0].shape[-2]
-    rows = torch.arange(batch, device=start[0].device)
-    result: list[Tensor] | None = None
-    residual = torch.full((batch,), torch.inf, dtype=start[0].dtype, device=start[0].device)
-    steps = torch.full((batch,), max_steps, device=start[0].device)
-    for step in range(1, max_steps + 1):
+    work = SOLVERS[limits.solver](system, mode, drive, start, forth=forth)
+    some = next(t for t in (*drive, *start) if t is not None)
+    batch = some.shape[-2]
+    steps = torch.full((batch,), limits.max_steps)
+    if not limits.measured:
+        for _ in range(limits.max_steps):
+            work.step()
+        states, membranes = _complete(work.states, work.membranes, some, system)
+        return Rest(states, membranes, some.new_full((batch,), torch.nan), steps)
+    rows = torch.arange(batch)
+    residual = some.new_full((batch,), torch.inf)
+    result: tuple[list[Tensor], list[Tensor]] | None = None
+    for step in range(1, limits.max_steps + 1):
         change = work.measured_step()
         if watch is not None:
             watch(rows, work.residual())
-        last = step == max_steps
-        if not last and not bool((change <= tolerance).any()):
+        last = step == limits.max_steps
+        if not last and not bool((change <= limits.tolerance).any()):
             _check(change, step)
             continue
         now = work.residual()
         _check(now, step)
-        done = now <= tolerance
-        if last:
-            done = torch.ones_like(done)
-        if bool(done.all()) and result is None:
-            return work.states, now, steps.fill_(step)
-        if bool(done.any()):
-            result = result if result is not None else [torch.empty_like(s) for s in start]
-            finished = rows[done]
-            for into, state in zip(result, work.states, strict=True):
-                into.index_copy_(-2, finished, state[..., done, :])
-            residual[finished], steps[finished] = now[done], step
-            if bool(done.all()):
-                break
-            left = torch.nonzero(~done).squeeze(1)
-            rows = rows[left]
-            work.keep(left)
+        done = torch.ones_like(now, dtype=torch.bool) if last else now <= limits.tolerance
+        if not bool(done.any()):
+            continue
+        states, membranes = _complete(work.states, work.membranes, some, system)
+        if result is None and bool(done.all()):
+            return Rest(states, membranes, now, steps.fill_(step))
+        result = result or ([_room(s, batch) for s in states], [_room(v, batch) for v in membranes])
+        finished = rows[done]
+        for into, state in zip((*result[0], *result[1]), (*states, *membranes), strict=True):
+            into.index_copy_(-2, finished, state[..., done, :])
+        residual[finished], steps[finished] = now[done], step
+        if bool(done.all()):
+            break
+        left = torch.nonzero(~done).squeeze(1)
+        rows = rows[left]
+        work.keep(left)
     assert result is not None  # the last step takes every sample
-    return result, residual, steps
+    return Rest(*result, residual, steps)
+
+
+def _room(state: Tensor, batch: int) -> Tensor:
+    return state.new_empty(*state.shape[:-2], batch, state.shape[-1])
+
+
+def _complete(
+    states: Sequence[Tensor | None], membranes: Sequence[Tensor | None], some: Tensor, system: System
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Zeros where nothing ever arrived."""
+    like = next((s for s in states if s is not None), some)
+
+    def filled(tensors: Sequence[Tensor | None]) -> list[Tensor]:
+        return [
+            like.new_zeros(*like.shape[:-1], size) if tensor is None else tensor
+            for tensor, size in zip(tensors, system.sizes, strict=True)
+        ]
+
+    return filled(states), filled(membranes)
 
 
 def _check(change: Tensor, step: int) -> None:

@@ -1,13 +1,15 @@
 """Solver `sweeps`: each population in turn takes its equilibrium given its neighbours.
 
 Forth and back through the populations. A projection's current is computed again only after the
-population it comes from has changed: one product per matrix and half-sweep. Between populations
-the energy never rises (each update minimises a strongly convex function of its block); inside
-a lattice all units move at once.
+population it comes from has changed, and a population is updated only after a current into it
+has: one product per matrix and half-sweep. Between populations the energy never rises (each
+update minimises a strongly convex function of its block); inside a lattice all units move at once.
 
 Source: block coordinate descent on the energy; Scellier and Bengio 2017, equation 5, for the
 dynamics whose fixed point it shares.
 """
+
+from collections.abc import Sequence
 
 from torch import Tensor
 
@@ -16,65 +18,105 @@ from mep_neuro.equilibrium.system import System
 
 
 class Sweeps:
-    """Block updates forth (odd steps) and back (even steps)."""
+    """Block updates forth and back.
 
-    def __init__(self, system: System, mode: Mode, drive: list[Tensor], states: list[Tensor]) -> None:
+    Attributes:
+        states: State of each block; None stands for zeros that were never touched.
+        membranes: Current under which each state was taken.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        mode: Mode,
+        drive: Sequence[Tensor | None],
+        states: Sequence[Tensor | None],
+        *,
+        forth: bool = True,
+    ) -> None:
         """Start from states; they are not changed in place."""
-        self._system, self._mode, self._drive = system, mode, drive
-        self.states = list(states)
-        self._currents: list[list[Tensor | None]] = [[None] * len(links) for links in system.links]
-        self._forth = True
+        self._system, self._mode, self._drive, self._forth = system, mode, drive, forth
+        self.states: list[Tensor | None] = list(states)
+        self.membranes: list[Tensor | None] = [None] * len(states)
+        self._forget()
 
     def step(self) -> None:
         """One half-sweep."""
-        order = range(len(self.states))
-        for block in order if self._forth else reversed(order):
-            self._set(block, self._mode.activate(block, self._current(block)))
+        blocks = range(len(self.states))
+        for block in blocks if self._forth else reversed(blocks):
+            if not self._fresh[block]:
+                self._update(block)
         self._forth = not self._forth
 
     def measured_step(self) -> Tensor:
         """One half-sweep; the largest change of each sample, shape (batch,)."""
-        before = self.states
-        self.states = list(before)
+        before = list(self.states)
         self.step()
-        return _largest([self._mode.distance(b, self.states[b], old) for b, old in enumerate(before)])
+        return self._largest(before, self.states)
 
     def residual(self) -> Tensor:
         """Largest |s - rho(current)| of each sample, shape (batch,)."""
-        return _largest(
-            [
-                self._mode.distance(b, self._mode.activate(b, self._current(b)), state)
-                for b, state in enumerate(self.states)
-            ]
-        )
+        after = list(self.states)
+        for block, fresh in enumerate(self._fresh):
+            current = None if fresh else self._current(block)
+            if current is not None:
+                after[block] = self._mode.activate(block, current)
+        return self._largest(self.states, after)
 
     def keep(self, rows: Tensor) -> None:
         """Go on with some of the samples."""
         self._mode = self._mode.keep(rows)
-        self._drive = [drive.index_select(-2, rows) for drive in self._drive]
-        self.states = [state.index_select(-2, rows) for state in self.states]
-        self._currents = [[None] * len(links) for links in self._system.links]
+        self._drive = [None if d is None else d.index_select(-2, rows) for d in self._drive]
+        self.states = [None if s is None else s.index_select(-2, rows) for s in self.states]
+        self.membranes = [None if v is None else v.index_select(-2, rows) for v in self.membranes]
+        self._forget()
 
-    def _current(self, block: int) -> Tensor:
-        total = self._drive[block]
-        known = self._currents[block]
+    def _forget(self) -> None:
+        self._currents: list[list[Tensor | None]] = [[None] * len(links) for links in self._system.links]
+        self._fresh = [False] * len(self.states)
+
+    def _update(self, block: int) -> None:
+        current = self._current(block)
+        if current is None:
+            return
+        self.membranes[block] = current
+        self.states[block] = self._mode.activate(block, current)
+        self._fresh[block] = True
+        for target, position in self._system.targets[block]:
+            self._currents[target][position] = None
+            self._fresh[target] = False
+
+    def _current(self, block: int) -> Tensor | None:
+        """Drive and currents of the neighbours; None where all of them are zero.
+
+        The first link's kept current includes the drive.
+        """
+        total, kept = self._drive[block], self._currents[block]
         for position, link in enumerate(self._system.links[block]):
-            current = known[position]
-            if current is None:
-                current = known[position] = link.current(self.states[link.source])
-            total = total + current
+            state = self.states[link.source]
+            if state is None:
+                continue
+            current = kept[position]
+            if position == 0:
+                if current is None:
+                    current = link.current(state) if total is None else link.onto(total, state)
+                    kept[0] = current
+                total = current
+            else:
+                if current is None:
+                    current = kept[position] = link.current(state)
+                total = current if total is None else total + current
         return total
 
-    def _set(self, block: int, state: Tensor) -> None:
-        self.states[block] = state
-        for links, known in zip(self._system.links, self._currents, strict=True):
-            for position, link in enumerate(links):
-                if link.source == block:
-                    known[position] = None
-
-
-def _largest(distances: list[Tensor]) -> Tensor:
-    total = distances[0]
-    for distance in distances[1:]:
-        total = total.maximum(distance)
-    return total
+    def _largest(self, old: Sequence[Tensor | None], new: Sequence[Tensor | None]) -> Tensor:
+        """Largest difference over the blocks that differ, shape (batch,)."""
+        total: Tensor | None = None
+        for block, (before, after) in enumerate(zip(old, new, strict=True)):
+            if after is None or after is before:
+                continue
+            distance = self._mode.distance(block, after, before)
+            total = distance if total is None else total.maximum(distance)
+        if total is not None:
+            return total
+        some = next(t for t in (*new, *self._drive) if t is not None)
+        return some.new_zeros(some.shape[-2])

@@ -5,6 +5,9 @@
 Explicit Euler on tau_mem dv/dt = -v + current (design, 'Dynamics'): step for step what Brian2 does.
 """
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor
 
 from mep_neuro.equilibrium.modes import Mode
@@ -12,20 +15,29 @@ from mep_neuro.equilibrium.system import System
 
 
 class Synchronous:
-    """Euler steps of the membranes."""
+    """Euler steps of the membranes.
+
+    Attributes:
+        states: State of each block.
+        membranes: Membrane of each block.
+    """
 
     def __init__(
         self,
         system: System,
         mode: Mode,
-        drive: list[Tensor],
-        states: list[Tensor],
-        membranes: list[Tensor] | None = None,
+        drive: Sequence[Tensor | None],
+        states: Sequence[Tensor | None],
+        *,
+        forth: bool = True,
     ) -> None:
-        """Start from membranes, or from those at rest under the states' own currents."""
-        self._system, self._mode, self._drive = system, mode, drive
-        self.states = list(states)
-        self.membranes = self._currents() if membranes is None else list(membranes)
+        """Start from membranes at rest under the states' own currents; `forth` has no meaning here."""
+        some = next(t for t in (*drive, *states) if t is not None)
+        zeros = [some.new_zeros(*some.shape[:-1], size) for size in system.sizes]
+        self._system, self._mode = system, mode
+        self._drive = [zero if d is None else d for d, zero in zip(drive, zeros, strict=True)]
+        self.states = [zero if s is None else s for s, zero in zip(states, zeros, strict=True)]
+        self.membranes = self._currents()
 
     def step(self) -> None:
         """One Euler step."""
@@ -44,10 +56,7 @@ class Synchronous:
             self._mode.distance(b, self._mode.activate(b, current), self.states[b])
             for b, current in enumerate(self._currents())
         ]
-        total = distances[0]
-        for distance in distances[1:]:
-            total = total.maximum(distance)
-        return total
+        return torch.stack(distances).amax(0)
 
     def keep(self, rows: Tensor) -> None:
         """Go on with some of the samples."""

@@ -173,7 +173,7 @@ def predict(model: EquilibriumNetwork, features: NDArray[np.floating]) -> tuple[
 def _encode(model: EquilibriumNetwork, features: Tensor) -> None:
     encoding = model.spec.populations[model.input_name].encoding
     if encoding is not None and encoding.centre == "mean":
-        model.input_offset = features.mean(0)
+        model.centre_input(features.mean(0))
 
 
 def _calibrate(model: EquilibriumNetwork, features: Tensor) -> None:

@@ -96,7 +96,31 @@ class Lattice(Section):
     )
 
 
-Connector = Annotated[Dense | Lattice, Field(discriminator="type")]
+class Pointwise(Section):
+    """At each position (first axis), every unit of `pre` to every unit of `post`, by the same weights."""
+
+    type: Literal["pointwise"]
+
+
+class Attention(Section):
+    """Tokens (first axis) of `post` attend to those of `pre`, by an energy of their own.
+
+    E = -(1 / b) sum over heads and tokens of log sum exp(b Q . K), Q = W_Q s_post, K = W_K s_pre.
+    Where pre is post, no token attends to itself.
+    """
+
+    type: Literal["attention"]
+    heads: Annotated[int, Field(strict=True, ge=1, le=10_000)] = Field(4, description="number of heads")
+    key_width: Annotated[int, Field(strict=True, ge=1, le=100_000)] = Field(
+        16, description="length of a query and of a key of one head"
+    )
+    inverse_temperature: Positive = Field(1.0, description="b: sharpness of the attention")
+    spectral_norm: Positive | None = Field(
+        None, description="largest spectral norm of W_Q, and of W_K, kept at every consolidation"
+    )
+
+
+Connector = Annotated[Dense | Lattice | Pointwise | Attention, Field(discriminator="type")]
 
 
 class Calibration(Section):
@@ -121,8 +145,10 @@ class Nudge(Section):
     """The nudged phase: a constant current -beta dC/ds, taken at the free fixed point."""
 
     beta: Positive = Field(0.1, description="strength of the nudge")
-    phases: Literal["centered", "one_sided"] = Field(
-        "centered", description="-beta and +beta, or 0 and +beta"
+    phases: Literal["centered", "frozen", "one_sided"] = Field(
+        "centered",
+        description="-beta and +beta; the same about the free phase's currents, with one settle for both; "
+        "or 0 and +beta",
     )
     cost: Literal["squared_error", "cross_entropy"] = Field("squared_error", description="C")
     max_current: Positive | None = Field(
@@ -138,6 +164,10 @@ class Equilibrium(Section):
     )
     tolerance: Positive = Field(1e-4, description="largest |s - rho(current)| of a settled sample")
     max_steps: Count = Field(200, description="steps after which a settle gives up")
+    free_steps: Count | None = Field(
+        None, description="exactly so many steps in training's free phase, residual measured once an epoch"
+    )
+    nudged_steps: Count | None = Field(None, description="the same of the nudged phase")
     nudge: Nudge = Field(default_factory=Nudge)
     dt: Time = Field(0.001, gt=0, description="time step of the membrane dynamics, such as '1 ms'")
 

@@ -5,7 +5,7 @@ each synapse sees at its two ends, nudged minus free.
 """
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mep_neuro.simulation.network import Projection
 
@@ -25,6 +25,22 @@ class Coupling:
         self.pre, self.post = projection.pre, projection.post
         self.plastic = projection.plastic
         self.weight = nn.Parameter(torch.tensor(projection.weight, dtype=dtype), requires_grad=False)
+
+    def forward(self, pre: Tensor) -> Tensor:
+        """W s_pre, shape (..., n_post) of the whole population."""
+        raise NotImplementedError
+
+    def feedback(self, post: Tensor) -> Tensor:
+        """g W^T s_post, shape (..., n_pre) of the whole population."""
+        raise NotImplementedError
+
+    def forward_onto(self, base: Tensor, pre: Tensor) -> Tensor:
+        """base + W s_pre, in one pass where that is possible."""
+        return base + self.forward(pre)
+
+    def feedback_onto(self, base: Tensor, post: Tensor) -> Tensor:
+        """base + g W^T s_post, in one pass where that is possible."""
+        return base + self.feedback(post)
 
     def weight_changed(self) -> None:
         """Called after every change of the weight."""

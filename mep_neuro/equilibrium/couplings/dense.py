@@ -39,18 +39,39 @@ class DenseCoupling(Coupling):
             current if self.gain == 1.0 else self.gain * current, self.pre_units, self.pre_size
         )
 
+    def forward_onto(self, base: Tensor, pre: Tensor) -> Tensor:
+        """base + W s_pre."""
+        if pre.ndim != 2 or self.pre_units is not None or self.post_units is not None:
+            return base + self.forward(pre)
+        return torch.addmm(base, pre, self.weight.T)
+
+    def feedback_onto(self, base: Tensor, post: Tensor) -> Tensor:
+        """base + g W^T s_post."""
+        if post.ndim != 2 or self.pre_units is not None or self.post_units is not None:
+            return base + self.feedback(post)
+        return torch.addmm(base, post, self.weight, alpha=self.gain)
+
     def balanced(self, pre: Tensor, post: Tensor) -> tuple[Tensor, Tensor]:
         """What the symmetric map (blocks sqrt(g) W) sends to (pre, post)."""
         root = self.gain**0.5
         return self.feedback(post) / root, self.forward(pre) * root
 
-    def contrast(self, pre: Response, post: Response) -> Tensor:
-        """k (slope_post mean_pre^T + mean_post slope_pre^T), summed over the batch; like the weight."""
+    def contrast(self, pre: Response, post: Response, factor: float = 1.0) -> Tensor:
+        """factor k (slope_post mean_pre^T + mean_post slope_pre^T), summed over the batch."""
         assert post.slope is not None  # nothing projects into a clamped population
-        total = self.take(post.slope, self.post_units).T @ self.take(pre.mean, self.pre_units)
+        factor = factor * self.energy_weight
+        total = torch.addmm(
+            self.weight,  # not read: beta is 0
+            self.take(post.slope, self.post_units).T,
+            self.take(pre.mean, self.pre_units),
+            beta=0,
+            alpha=factor,
+        )
         if pre.slope is not None:
-            total.addmm_(self.take(post.mean, self.post_units).T, self.take(pre.slope, self.pre_units))
-        return total if self.energy_weight == 1.0 else total.mul_(self.energy_weight)
+            total.addmm_(
+                self.take(post.mean, self.post_units).T, self.take(pre.slope, self.pre_units), alpha=factor
+            )
+        return total
 
     @staticmethod
     def take(state: Tensor, units: Tensor | None) -> Tensor:

@@ -59,13 +59,13 @@ class LatticeCoupling(Coupling):
         """What the symmetric map (entries sqrt(g) w) sends back."""
         return _apply(self._balanced_rows, state)
 
-    def contrast(self, pre: Response, post: Response) -> Tensor:
-        """k_post (slope_post mean_pre + mean_post slope_pre) of every edge, summed over the batch."""
+    def contrast(self, pre: Response, post: Response, factor: float = 1.0) -> Tensor:
+        """factor k_post (slope_post mean_pre + mean_post slope_pre) of every edge, summed over the batch."""
         assert pre.slope is not None  # the units of a lattice settle
         mean, slope = pre.mean.T.contiguous(), pre.slope.T.contiguous()
         before, after = self.pre_of_edge, self.post_of_edge
         edges = (slope[after] * mean[before]).sum(1) + (mean[after] * slope[before]).sum(1)
-        return edges * self.energy_weight
+        return edges * (self.energy_weight * factor)
 
 
 def _apply(rows: Tensor, state: Tensor) -> Tensor:
