@@ -10,9 +10,16 @@ from mep_neuro.errors import TopologyError
 from mep_neuro.simulation.coupling import balanced_map, spectral_radius
 from mep_neuro.simulation.energy import energy_weights
 from mep_neuro.simulation.network import Network, Population, Projection
-from mep_neuro.simulation.synapses import Synapses, dense_synapses, lattice_synapses
+from mep_neuro.simulation.synapses import (
+    Synapses,
+    dense_synapses,
+    joining_synapses,
+    lattice_synapses,
+    no_synapses,
+    pointwise_synapses,
+)
 from mep_neuro.topology.part import parse_part
-from mep_neuro.topology.spec import Lattice, NetworkSpec
+from mep_neuro.topology.spec import Attention, Lattice, NetworkSpec, Pointwise
 
 Array = NDArray[np.float64]
 
@@ -71,7 +78,17 @@ def _projection(spec: NetworkSpec, name: str, rng: np.random.Generator) -> Proje
         shape = spec.populations[pre.population].shape
         synapses = lattice_synapses(shape, section.connector, section.feedback_gain)
         weight_shape: tuple[int, ...] = (synapses.pre.size,)
-        fan_in = 2 * synapses.pre.size / pre_units.size
+        fan_in: float | NDArray[np.intp] = 2 * synapses.pre.size / pre_units.size
+    elif isinstance(section.connector, Pointwise):
+        positions = len(post.ranges(spec.populations[post.population].shape)[0])
+        synapses = pointwise_synapses(pre_units, post_units, positions, section.feedback_gain)
+        weight_shape = (post_units.size // positions, pre_units.size // positions)
+        fan_in = weight_shape[1]
+    elif isinstance(section.connector, Attention):
+        synapses = no_synapses()
+        widths = [spec.populations[part.population].shape[1] for part in (post, pre)]
+        weight_shape = (section.connector.heads * section.connector.key_width, sum(widths))
+        fan_in = np.repeat(widths, widths)
     else:
         synapses = dense_synapses(pre_units, post_units, section.feedback_gain)
         weight_shape = (post_units.size, pre_units.size)
@@ -96,7 +113,7 @@ def _projection(spec: NetworkSpec, name: str, rng: np.random.Generator) -> Proje
     )
 
 
-def _draw(init: str, shape: tuple[int, ...], deviation: float, rng: np.random.Generator) -> Array:
+def _draw(init: str, shape: tuple[int, ...], deviation: float | Array, rng: np.random.Generator) -> Array:
     if init == "zeros":
         return np.zeros(shape)
     if init == "uniform":
@@ -118,11 +135,18 @@ def _energy_weights(
     if not sizes:
         raise TopologyError(["populations: no unit settles; add a hidden population"])
     inner: dict[str, tuple[str, str, Synapses]] = {
-        name: (p.pre, p.post, p.synapses)
+        name: (p.pre, p.post, _with_an_energy(p, sizes))
         for name, p in projections.items()
         if p.pre in sizes and p.post in sizes
     }
     return energy_weights(sizes, inner, _nudged_units(spec, populations, projections))
+
+
+def _with_an_energy(projection: Projection, sizes: Mapping[str, int]) -> Synapses:
+    """Pairs of units whose energy weights the projection ties together."""
+    if projection.kind != "attention":
+        return projection.synapses
+    return joining_synapses(sizes[projection.pre], sizes[projection.post], projection.feedback_gain)
 
 
 def _nudged_units(

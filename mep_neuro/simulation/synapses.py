@@ -59,6 +59,13 @@ def no_synapses() -> Synapses:
     return Synapses(none, none, none, np.zeros(0))
 
 
+def joining_synapses(pre_size: int, post_size: int, feedback_gain: float) -> Synapses:
+    """The fewest pairs that join every unit of two populations."""
+    pre = np.r_[np.arange(pre_size), np.zeros(post_size - 1, dtype=np.intp)]
+    post = np.r_[np.zeros(pre_size, dtype=np.intp), np.arange(1, post_size)]
+    return Synapses(pre, post, np.zeros(pre.size, dtype=np.intp), np.full(pre.size, feedback_gain))
+
+
 def lattice_offsets(neighbours: int) -> list[tuple[int, int, int]]:
     """Half of the neighbour offsets (the other half are their negatives), lexicographically positive."""
     most = {6: 1, 18: 2, 26: 3}[neighbours]

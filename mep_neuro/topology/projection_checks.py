@@ -7,7 +7,8 @@ from math import prod
 from mep_neuro.topology.draft import Draft
 from mep_neuro.topology.mistakes import Mistake, unknown
 from mep_neuro.topology.part import parse_part
-from mep_neuro.topology.spec import Lattice, Projection
+from mep_neuro.topology.sequence_checks import sequence_mistakes
+from mep_neuro.topology.spec import Attention, Lattice, Pointwise, Projection
 
 # A synapse takes 40 bytes when built (pre, post, slot, gain, weight): 200 million are 8 GB.
 MAX_SYNAPSES = 200_000_000
@@ -42,9 +43,18 @@ class Wire:
 
     @property
     def synapses(self) -> int:
-        """Synapses, those of a lattice counted once a pair and at most (a cube has fewer at its faces)."""
+        """Synapses, those of a lattice counted once a pair and at most (a cube has fewer at its faces).
+
+        Attention has none: its weights count.
+        """
         if isinstance(self.section.connector, Lattice):
             return self.pre.size * self.section.connector.neighbours // 2
+        connector = self.section.connector
+        if isinstance(connector, Attention):
+            widths = len(self.pre.ranges[-1]) + len(self.post.ranges[-1])
+            return connector.heads * connector.key_width * widths
+        if isinstance(connector, Pointwise):
+            return self.pre.size * self.post.size // len(self.pre.ranges[0])
         return self.pre.size * self.post.size
 
 
@@ -107,6 +117,9 @@ def _direction(draft: Draft, wire: Wire) -> Iterator[Mistake]:
 def _connector(draft: Draft, wire: Wire) -> Iterator[Mistake]:
     connector = wire.section.connector
     same = wire.pre.population == wire.post.population
+    if isinstance(connector, Pointwise | Attention):
+        yield from sequence_mistakes(draft, wire.name, wire.section)
+        return
     if not isinstance(connector, Lattice):
         if same:
             what = (
