@@ -4,6 +4,7 @@ The optimizers are those of torch; they read a gradient that is minus the local 
 autograd graph is ever built.
 """
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -75,12 +76,7 @@ class Learner:
         Raises:
             SettleError: A contrast is not finite; no weight has changed.
         """
-        for key, value in contrast.items():
-            if not bool(torch.isfinite(value).all()):
-                raise SettleError(
-                    f"{key}: the contrast is not finite, the weights were left as they are; "
-                    "lower learning.lr or nudge.beta"
-                )
+        _refuse_not_finite(contrast)
         self.updates += 1
         due = self.updates % self._model.spec.consolidation.updates == 0
         for key, parameter in self._parameters.items():
@@ -128,6 +124,18 @@ class Learner:
             self._sums[key] = torch.from_numpy(arrays[f"eligibility.{key}"].copy())
         if self._bound is not None:
             self._bound.vector = torch.from_numpy(arrays["bound.vector"].copy())
+
+
+def _refuse_not_finite(contrast: Mapping[str, Tensor]) -> None:
+    """One pass over each tensor: a sum is finite only if every term is."""
+    sums = [value.sum() for value in contrast.values()]
+    if sums and not math.isfinite(float(torch.stack(sums).sum())):
+        for key, value in contrast.items():
+            if not bool(torch.isfinite(value).all()):
+                raise SettleError(
+                    f"{key}: the contrast is not finite, the weights were left as they are; "
+                    "lower learning.lr or nudge.beta"
+                )
 
 
 def _plastic(model: EquilibriumNetwork) -> dict[str, nn.Parameter]:
