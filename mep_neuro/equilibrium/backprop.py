@@ -40,8 +40,7 @@ def backpropagation(model: EquilibriumNetwork, features: Tensor, target: Tensor)
         key: torch.zeros_like(leaf) if gradient is None else -gradient
         for (key, leaf), gradient in zip(leaves.items(), gradients, strict=True)
     }
-    settled = int(free.point.settled.sum())
-    return Step(ascent, output.detach(), settled, float(free.point.steps.double().mean()), 0.0)
+    return Step(ascent, output.detach(), (free.point,))
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """What settles: one state, a pair mirrored about its mean, or that pair's half-difference alone."""
 
+from collections.abc import Callable
+from functools import cached_property, partial
 from typing import Protocol
 
 import torch
@@ -48,9 +50,15 @@ class Mirrored:
     each unit: that is its share in the contrast, so the tolerance means the same in every layer.
     """
 
-    def __init__(self, rhos: list[Rho], energy_weights: list[Tensor], nudge_size: Tensor) -> None:
-        """Take activations, k of every unit, and the largest |beta f| of each sample, shape (batch,)."""
-        self._rhos, self._weights, self._size = rhos, energy_weights, nudge_size
+    def __init__(
+        self, rhos: list[Rho], energy_weights: list[Tensor], nudge_size: Callable[[], Tensor]
+    ) -> None:
+        """Take activations, k of every unit, and what gives each sample's largest |beta f|, (batch,)."""
+        self._rhos, self._weights, self._nudge_size = rhos, energy_weights, nudge_size
+
+    @cached_property
+    def _size(self) -> Tensor:
+        return self._nudge_size()
 
     def activate(self, block: int, current: Tensor) -> Tensor:
         """Mean and half-difference of rho(a + u) and rho(a - u)."""
@@ -63,7 +71,7 @@ class Mirrored:
 
     def keep(self, rows: Tensor) -> "Mirrored":
         """The mode for some of the samples."""
-        return Mirrored(self._rhos, self._weights, self._size[rows])
+        return Mirrored(self._rhos, self._weights, partial(self._size.__getitem__, rows))
 
 
 class Frozen:
@@ -74,11 +82,20 @@ class Frozen:
     """
 
     def __init__(
-        self, rhos: list[Rho], currents: list[Tensor], energy_weights: list[Tensor], nudge_size: Tensor
+        self,
+        rhos: list[Rho],
+        currents: list[Tensor],
+        energy_weights: list[Tensor],
+        nudge_size: Callable[[], Tensor],
     ) -> None:
-        """Take activations, the currents a of the free phase, k, and the largest |beta f| of each sample."""
+        """Take activations, the free currents a, k, and what gives each sample's largest |beta f|."""
         self._halves = [rho.half_at(a) for rho, a in zip(rhos, currents, strict=True)]
-        self._rhos, self._currents, self._weights, self._size = rhos, currents, energy_weights, nudge_size
+        self._rhos, self._currents, self._weights = rhos, currents, energy_weights
+        self._nudge_size = nudge_size
+
+    @cached_property
+    def _size(self) -> Tensor:
+        return self._nudge_size()
 
     def activate(self, block: int, current: Tensor) -> Tensor:
         """(rho(a + u) - rho(a - u)) / 2."""
@@ -91,7 +108,7 @@ class Frozen:
     def keep(self, rows: Tensor) -> "Frozen":
         """The mode for some of the samples."""
         currents = [a.index_select(-2, rows) for a in self._currents]
-        return Frozen(self._rhos, currents, self._weights, self._size[rows])
+        return Frozen(self._rhos, currents, self._weights, partial(self._size.__getitem__, rows))
 
 
 def _gap(new: Tensor, old: Tensor | None) -> Tensor:

@@ -6,6 +6,7 @@ The nudge is the constant current -beta dC/ds taken at the free fixed point (des
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -44,13 +45,15 @@ class Nudged:
     Attributes:
         responses: Mean rate and response of every settling population.
         point: The nudged fixed points' residual and steps; `states` holds the mean of the phases.
-        beta: Nudge strength of each sample, shape (batch, 1), or of all, shape ().
+        beta: Nudge strength of each sample, shape (batch, 1), or one for all.
+        output: Output rates s at the free fixed point, shape (batch, n_output).
         output_error: y - s of the output at the free fixed point, shape (batch, n_output).
     """
 
     responses: dict[str, Response]
     point: FixedPoint
-    beta: Tensor
+    beta: Tensor | float
+    output: Tensor
     output_error: Tensor
 
 
@@ -118,16 +121,17 @@ def nudged_phase(
         SettleError: The state diverged; nothing is changed.
     """
     section = model.spec.equilibrium
-    output_error = error(model.readout(free.point.states), target)
+    output = model.readout(free.point.states)
+    output_error = error(output, target)
     force = _force(model, output_error)
     strength = _strength(force, section.nudge.beta if beta is None else beta, section.nudge.max_current)
-    nudge = {name: strength * f for name, f in force.items()}
+    nudge = {name: f * strength for name, f in force.items()}
     limits = _limits(section, section.nudged_steps, None, tolerance, max_steps)
     how = _HOW[phases or section.nudge.phases]
     rest, responses = how(model, free, nudge, strength, limits)
     means = {name: response.mean for name, response in responses.items()}
     point = FixedPoint(means, rest.residual, rest.steps, limits.tolerance)
-    return Nudged(responses, point, strength, output_error)
+    return Nudged(responses, point, strength, output, output_error)
 
 
 def _limits(
@@ -160,10 +164,10 @@ def _force(model: EquilibriumNetwork, output_error: Tensor) -> dict[str, Tensor]
     return force
 
 
-def _strength(force: dict[str, Tensor], beta: float, max_current: float | None) -> Tensor:
-    """Beta of each sample, shape (batch, 1), or one beta for all, shape ()."""
+def _strength(force: dict[str, Tensor], beta: float, max_current: float | None) -> Tensor | float:
+    """Beta of each sample, shape (batch, 1), or one for all."""
     if max_current is None:
-        return next(iter(force.values())).new_tensor(beta)
+        return beta
     return torch.clamp(max_current / _largest(force).clamp_min(1e-30), max=beta).unsqueeze(1)
 
 
@@ -171,7 +175,7 @@ _Outcome = tuple[Rest, dict[str, Response]]
 
 
 def _centered(
-    model: EquilibriumNetwork, free: Free, nudge: dict[str, Tensor], strength: Tensor, limits: Limits
+    model: EquilibriumNetwork, free: Free, nudge: dict[str, Tensor], strength: Tensor | float, limits: Limits
 ) -> _Outcome:
     """The fixed points at -beta and +beta, settled together as mean and half-difference."""
     drive = []
@@ -179,7 +183,7 @@ def _centered(
         steady = free.drive[name]
         drive.append(torch.stack([steady, nudge[name] if name in nudge else torch.zeros_like(steady)]))
     start = [torch.stack([s, torch.zeros_like(s)]) for s in free.point.states.values()]
-    mode = Mirrored(model.activations, model.energy_weights, _size(nudge))
+    mode = Mirrored(model.activations, model.energy_weights, partial(_size, nudge))
     rest = settle(model.system, mode, drive, start, limits, forth=False)
     responses = {
         name: Response(state[0], state[1] / strength)
@@ -189,11 +193,11 @@ def _centered(
 
 
 def _frozen(
-    model: EquilibriumNetwork, free: Free, nudge: dict[str, Tensor], strength: Tensor, limits: Limits
+    model: EquilibriumNetwork, free: Free, nudge: dict[str, Tensor], strength: Tensor | float, limits: Limits
 ) -> _Outcome:
     """As _centered, with the mean of the two fixed points taken to be the free one."""
     drive = [nudge.get(name) for name in model.settling]
-    mode = Frozen(model.activations, free.membranes, model.energy_weights, _size(nudge))
+    mode = Frozen(model.activations, free.membranes, model.energy_weights, partial(_size, nudge))
     rest = settle(model.system, mode, drive, [None] * len(drive), limits, forth=False)
     responses = {
         name: Response(free.point.states[name], state / strength)
@@ -203,7 +207,7 @@ def _frozen(
 
 
 def _one_sided(
-    model: EquilibriumNetwork, free: Free, nudge: dict[str, Tensor], strength: Tensor, limits: Limits
+    model: EquilibriumNetwork, free: Free, nudge: dict[str, Tensor], strength: Tensor | float, limits: Limits
 ) -> _Outcome:
     """The fixed points at 0 and +beta."""
     drive = [free.drive[name] + nudge[name] if name in nudge else free.drive[name] for name in model.settling]

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mep_neuro.equilibrium.contrast import contrast
 from mep_neuro.equilibrium.cost import cost
+from mep_neuro.equilibrium.fixed_point import FixedPoint
 from mep_neuro.equilibrium.learner import Learner
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.phases import Free, free_phase, nudged_phase
@@ -28,29 +29,30 @@ class Step:
     Attributes:
         contrast: What each parameter is to be moved along, by the names of `Network.arrays()`.
         output: Output rates in the free phase, shape (batch, n_output).
-        settled: Samples whose free and nudged phases both settled.
-        free_steps: Mean steps of the free phase.
-        nudged_steps: Mean steps of the nudged phase.
+        points: The fixed points of the phases, the free one first.
     """
 
     contrast: dict[str, Tensor]
     output: Tensor
-    settled: int
-    free_steps: float
-    nudged_steps: float
+    points: tuple[FixedPoint, ...]
+
+    @property
+    def settled(self) -> int:
+        """Samples that settled in every phase."""
+        return int(torch.stack([point.settled for point in self.points]).all(0).sum())
+
+    @property
+    def mean_steps(self) -> list[float]:
+        """Mean steps of the free and of the nudged phase, 0 where there is none."""
+        means = [float(point.steps.double().mean()) for point in self.points]
+        return [*means, 0.0][:2]
 
 
 def equilibrium_propagation(model: EquilibriumNetwork, features: Tensor, target: Tensor) -> Step:
     """The contrast of a batch by a free and a nudged phase."""
     free = free_phase(model, features)
     nudged = nudged_phase(model, free, target)
-    return Step(
-        contrast(model, free, nudged),
-        model.readout(free.point.states),
-        int((free.point.settled & nudged.point.settled).sum()),
-        float(free.point.steps.double().mean()),
-        float(nudged.point.steps.double().mean()),
-    )
+    return Step(contrast(model, free, nudged), nudged.output, (free.point, nudged.point))
 
 
 class Trainer:
@@ -120,7 +122,7 @@ class Trainer:
         samples = len(rows)
         costs = cost(self.model.spec.equilibrium.nudge.cost, step.output, target)
         correct = float((step.output.argmax(1) == labels).sum())
-        weighted = [samples * step.free_steps, samples * step.nudged_steps, samples]
+        weighted = [samples * steps for steps in (*step.mean_steps, 1)]
         self._sums += np.array([correct, float(costs.sum()), step.settled, *weighted])
         if self.update % self.updates_per_epoch:
             return None
