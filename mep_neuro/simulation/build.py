@@ -10,16 +10,11 @@ from mep_neuro.errors import TopologyError
 from mep_neuro.simulation.coupling import balanced_map, spectral_radius
 from mep_neuro.simulation.energy import energy_weights
 from mep_neuro.simulation.network import Network, Population, Projection
-from mep_neuro.simulation.synapses import (
-    Synapses,
-    dense_synapses,
-    joining_synapses,
-    lattice_synapses,
-    no_synapses,
-    pointwise_synapses,
-)
+from mep_neuro.simulation.synapses import Synapses, joining_synapses
+from mep_neuro.simulation.wiring import Wiring, signed_gain, wire
 from mep_neuro.topology.part import parse_part
-from mep_neuro.topology.spec import Attention, Lattice, NetworkSpec, Pointwise
+from mep_neuro.topology.spec import NetworkSpec, WeightInit
+from mep_neuro.topology.spec import Projection as Section
 
 Array = NDArray[np.float64]
 
@@ -29,7 +24,7 @@ def build(spec: NetworkSpec, seed: int | None = None) -> Network:
 
     Args:
         spec: The specification.
-        seed: Replaces `seeds.init`.
+        seed: Replaces `seeds.init`, in the network's specification too.
 
     Returns:
         The network, weights in float64.
@@ -38,6 +33,7 @@ def build(spec: NetworkSpec, seed: int | None = None) -> Network:
         TopologyError: No energy belongs to the network (feedback gains of parallel paths differ).
     """
     base = spec.seeds.init if seed is None else seed
+    spec = spec.model_copy(update={"seeds": spec.seeds.model_copy(update={"init": base})})
     streams = np.random.SeedSequence(base).spawn(len(spec.projections))
     projections = {
         name: _projection(spec, name, np.random.default_rng(stream))
@@ -66,56 +62,49 @@ def _population(spec: NetworkSpec, name: str) -> Population:
         energy_weight=np.ones(size),
         offset=np.zeros(size),
         scale=1.0 if section.encoding is None else section.encoding.scale,
+        bias_channels=section.shape[0] if section.bias_per == "channel" else None,
     )
 
 
 def _projection(spec: NetworkSpec, name: str, rng: np.random.Generator) -> Projection:
     section = spec.projections[name]
+    wiring = wire(spec, section, rng)
+    weight = _draw(section.weight, section.weight.init, wiring, rng)
     pre, post = parse_part(section.pre), parse_part(section.post)
-    pre_units = pre.units(spec.populations[pre.population].shape)
-    post_units = post.units(spec.populations[post.population].shape)
-    if isinstance(section.connector, Lattice):
-        shape = spec.populations[pre.population].shape
-        synapses = lattice_synapses(shape, section.connector, section.feedback_gain)
-        weight_shape: tuple[int, ...] = (synapses.pre.size,)
-        fan_in: float | NDArray[np.intp] = 2 * synapses.pre.size / pre_units.size
-    elif isinstance(section.connector, Pointwise):
-        positions = len(post.ranges(spec.populations[post.population].shape)[0])
-        synapses = pointwise_synapses(pre_units, post_units, positions, section.feedback_gain)
-        weight_shape = (post_units.size // positions, pre_units.size // positions)
-        fan_in = weight_shape[1]
-    elif isinstance(section.connector, Attention):
-        synapses = no_synapses()
-        widths = [spec.populations[part.population].shape[1] for part in (post, pre)]
-        weight_shape = (section.connector.heads * section.connector.key_width, sum(widths))
-        fan_in = np.repeat(widths, widths)
-    else:
-        synapses = dense_synapses(pre_units, post_units, section.feedback_gain)
-        weight_shape = (post_units.size, pre_units.size)
-        fan_in = pre_units.size
     projection = Projection(
         name=name,
         pre=pre.population,
         post=post.population,
         kind=section.connector.type,
-        weight=_draw(section.weight.init, weight_shape, section.weight.gain / np.sqrt(fan_in), rng),
+        weight=weight,
         plastic=section.plastic,
-        feedback_gain=section.feedback_gain,
-        synapses=synapses,
-        offset=np.zeros(pre_units.size),
+        feedback_gain=signed_gain(section),
+        synapses=wiring.synapses,
+        offset=np.zeros(pre.units(spec.populations[pre.population].shape).size),
         gain=1.0,
+        feedback_weight=_feedback_weight(section, wiring, rng),
     )
     if section.weight.spectral_radius is None:
         return projection
-    radius = _own_radius(projection, spec)
+    factor = section.weight.spectral_radius / max(_own_radius(projection, spec), 1e-300)
+    back = projection.feedback_weight
     return replace(
-        projection, weight=projection.weight * (section.weight.spectral_radius / max(radius, 1e-300))
+        projection, weight=weight * factor, feedback_weight=None if back is None else back * factor
     )
 
 
-def _draw(init: str, shape: tuple[int, ...], deviation: float | Array, rng: np.random.Generator) -> Array:
-    if init == "zeros":
-        return np.zeros(shape)
+def _feedback_weight(section: Section, wiring: Wiring, rng: np.random.Generator) -> Array | None:
+    """Random feedback is drawn as the weights are, or normal where those are not drawn."""
+    if section.feedback != "random":
+        return None
+    init = section.weight.init if section.weight.init in ("normal", "uniform") else "normal"
+    return _draw(section.weight, init, wiring, rng)
+
+
+def _draw(weight: WeightInit, init: str, wiring: Wiring, rng: np.random.Generator) -> Array:
+    shape, deviation = wiring.weight_shape, weight.gain / np.sqrt(wiring.fan_in)
+    if init in ("zeros", "constant"):
+        return np.full(shape, 0.0 if init == "zeros" else weight.gain)
     if init == "uniform":
         return rng.uniform(-np.sqrt(3.0), np.sqrt(3.0), shape) * deviation
     return rng.standard_normal(shape) * deviation

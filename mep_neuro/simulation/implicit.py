@@ -12,7 +12,7 @@ Source: Almeida 1987 and Pineda 1987, recurrent backpropagation.
 import numpy as np
 from numpy.typing import NDArray
 
-from mep_neuro.simulation.network import Network
+from mep_neuro.simulation.network import Network, Population
 from mep_neuro.simulation.stimulus import present
 
 Array = NDArray[np.float64]
@@ -67,8 +67,16 @@ def negative_gradient(network: Network, features: Array, target: Array) -> dict[
             np.add.at(flat, s.slot, s.scale * s.gain * both)
         total[f"projections.{name}.weight"] = flat.reshape(p.weight.shape)
     for name, value in backs.items():
-        total[f"populations.{name}.bias"] = value.sum(0)
+        total[f"populations.{name}.bias"] = _shared(network.populations[name], value.sum(0))
     return {name: -value / len(features) for name, value in total.items()}
+
+
+def _shared(population: Population, bias: Array) -> Array:
+    """The units of a channel that share a bias add up."""
+    if population.bias_channels is None:
+        return bias
+    sums = bias.reshape(population.bias_channels, -1).sum(1)
+    return np.repeat(sums, population.size // population.bias_channels)
 
 
 def _starts(network: Network) -> dict[str, int]:

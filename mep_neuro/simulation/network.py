@@ -22,6 +22,7 @@ class Population:
         energy_weight: k of each unit over k of the output (design: k_{l+1} = g k_l), shape (size,).
         offset: Input population only: subtracted from the features, shape (size,).
         scale: Input population only: divides the centred features.
+        bias_channels: Channels whose units share one bias, along the first axis; None where none is shared.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Population:
     energy_weight: Array
     offset: Array
     scale: float
+    bias_channels: int | None = None
 
     @property
     def size(self) -> int:
@@ -57,9 +59,11 @@ class Projection:
 
     Attributes:
         kind: Connector type.
-        weight: dense: (n_post, n_pre); lattice: (n_edges,).
+        weight: dense: (n_post, n_pre); lattice: (n_edges,); conv2d: (out, in, kernel, kernel);
+            one_to_one and sparse: (n_synapses,).
         synapses: Every synapse as indices into the whole populations.
-        feedback_gain: g of the whole projection (each synapse's own is in `synapses`).
+        feedback_gain: g of the whole projection (each synapse's own is in `synapses`); below 0 where
+            it is antisymmetric.
         offset: What a calibrated read-out subtracts from its input, shape (n_pre,); zeros otherwise.
         gain: What a calibrated read-out multiplies it with; 1 otherwise.
         feedback_weight: Fixed weights of the feedback, shape as `weight`; None where it uses `weight`.

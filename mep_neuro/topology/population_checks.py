@@ -54,6 +54,9 @@ def _input(draft: Draft, name: str) -> Iterator[Mistake]:
         if getattr(population, key) is not None:
             what = f"the input is clamped to the data and has no {key}; remove it"
             yield Mistake(("populations", name, key), what)
+    if population.bias_per != "unit":
+        what = "the input is clamped to the data and has no bias; remove it"
+        yield Mistake(("populations", name, "bias_per"), what)
     if population.bias != 0.0:
         what = "the input is clamped to the data and has no bias; remove it"
         yield Mistake(("populations", name, "bias"), what)
@@ -61,6 +64,12 @@ def _input(draft: Draft, name: str) -> Iterator[Mistake]:
 
 def _neuron(draft: Draft, name: str) -> Iterator[Mistake]:
     population = draft.populations[name]
+    if population.bias_per == "channel" and len(population.shape) != 3:
+        what = (
+            f"channel needs three axes (channels, height, width), not {len(population.shape)}; "
+            "write unit, or another shape"
+        )
+        yield Mistake(("populations", name, "bias_per"), what)
     if population.encoding is not None:
         what = "only the input population encodes data; move it there, or remove it"
         yield Mistake(("populations", name, "encoding"), what)

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
+from mep_neuro.topology.connector_checks import connector_mistakes, feedback_mistakes, synapses_at_most
 from mep_neuro.topology.draft import Draft
 from mep_neuro.topology.mistakes import Mistake, unknown
 from mep_neuro.topology.part import parse_part
 from mep_neuro.topology.sequence_checks import sequence_mistakes
-from mep_neuro.topology.spec import Attention, Lattice, Pointwise, Projection
+from mep_neuro.topology.spec import Attention, Conv2d, Lattice, OneToOne, Pointwise, Projection, Sparse
 
 # A synapse takes 40 bytes when built (pre, post, slot, gain, weight): 200 million are 8 GB.
 MAX_SYNAPSES = 200_000_000
@@ -55,7 +56,7 @@ class Wire:
             return connector.heads * connector.key_width * widths
         if isinstance(connector, Pointwise):
             return self.pre.size * self.post.size // len(self.pre.ranges[0])
-        return self.pre.size * self.post.size
+        return synapses_at_most(self)
 
 
 def projection_mistakes(draft: Draft) -> Iterator[Mistake]:
@@ -69,7 +70,7 @@ def projection_mistakes(draft: Draft) -> Iterator[Mistake]:
             wrong = True
             continue
         wire = Wire(name, section, pre, post)
-        found = [*_direction(draft, wire), *_connector(draft, wire)]
+        found = [*_direction(draft, wire), *_connector(draft, wire), *feedback_mistakes(draft, wire)]
         yield from (*found, *_start(wire), *_calibration(draft, wire))
         wrong = wrong or bool(found)
         if not found:
@@ -117,6 +118,9 @@ def _direction(draft: Draft, wire: Wire) -> Iterator[Mistake]:
 def _connector(draft: Draft, wire: Wire) -> Iterator[Mistake]:
     connector = wire.section.connector
     same = wire.pre.population == wire.post.population
+    if isinstance(connector, Conv2d | OneToOne | Sparse):
+        yield from connector_mistakes(draft, wire)
+        return
     if isinstance(connector, Pointwise | Attention):
         yield from sequence_mistakes(draft, wire.name, wire.section)
         return
@@ -161,10 +165,10 @@ def _calibration(draft: Draft, wire: Wire) -> Iterator[Mistake]:
 
 
 def _repeated(wires: list[Wire]) -> Iterator[Mistake]:
-    first: dict[frozenset[tuple[str, tuple[range, ...]]], str] = {}
+    first: dict[tuple[str, frozenset[tuple[str, tuple[range, ...]]]], str] = {}
     for wire in wires:
         ends = frozenset((end.population, end.ranges) for end in (wire.pre, wire.post))
-        other = first.setdefault(ends, wire.name)
+        other = first.setdefault((wire.section.connector.type, ends), wire.name)
         if other != wire.name:
             what = f"'{other}' joins the same units already, and carries both directions; remove one of them"
             yield Mistake(("projections", wire.name), what)

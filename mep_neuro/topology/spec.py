@@ -18,6 +18,7 @@ Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
 Fraction = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=1)]
 Count = Annotated[int, Field(strict=True, ge=1, le=10_000_000)]
+Side = Annotated[int, Field(strict=True, ge=1, le=10_000)]
 Seed = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
 Activation = Literal["hard_sigmoid", "relu", "tanh", "softmax"]
 NeuronModel = Literal["rate", "sigma_delta"]
@@ -63,20 +64,31 @@ class Population(Section):
     activation: Activation | None = Field(None, description="overrides the neuron's")
     bias: Real = Field(0.0, description="bias current of every unit at the start")
     plastic_bias: StrictBool = Field(True, description="whether learning changes the biases")
+    bias_per: Literal["unit", "channel"] = Field(
+        "unit", description="'channel' gives the units of a channel (first of three axes) one bias"
+    )
     encoding: Encoding | None = Field(None, description="input population only")
 
 
 class WeightInit(Section):
     """How weights start.
 
-    normal: standard deviation gain / sqrt(fan-in); uniform: the same deviation; zeros.
+    normal: standard deviation gain / sqrt(fan-in); uniform: the same deviation; zeros; constant: gain.
     `spectral_radius` then scales them to that largest |eigenvalue| of the projection's
     own coupled map.
     """
 
-    init: Literal["normal", "uniform", "zeros"] = Field("normal", description="distribution")
-    gain: Positive = Field(1.0, description="multiplies the standard deviation 1 / sqrt(fan-in)")
+    init: Literal["normal", "uniform", "zeros", "constant"] = Field("normal", description="distribution")
+    gain: Positive = Field(
+        1.0, description="multiplies the standard deviation 1 / sqrt(fan-in); the value itself if constant"
+    )
     spectral_radius: Positive | None = Field(None, description="scales the coupled map to this")
+
+
+def _padding(value: object) -> object:
+    if value in ("same", "valid") or (type(value) is int and 0 <= value <= 10_000):
+        return value
+    raise ValueError(f"{value!r} is no padding; write same, valid, or a number of zeros on each side")
 
 
 class Dense(Section):
@@ -94,6 +106,34 @@ class Lattice(Section):
     axis: Annotated[int, Field(strict=True, ge=0, le=2)] = Field(
         2, description="axis from input to read-out, along which feedback_gain acts"
     )
+
+
+class Conv2d(Section):
+    """A convolution, then the mean over squares.
+
+    Populations have the shape [channels, height, width], or [height, width] for one channel.
+    """
+
+    type: Literal["conv2d"]
+    kernel: Side = Field(3, description="side of the kernel")
+    stride: Side = Field(1, description="step of the kernel")
+    padding: Annotated[Literal["same", "valid"] | int, BeforeValidator(_padding)] = Field(
+        "same", description="'same' keeps the size at stride 1, 'valid' adds no zeros, or zeros on each side"
+    )
+    pool: Side = Field(1, description="side of the squares whose mean is taken after the convolution")
+
+
+class OneToOne(Section):
+    """The first unit of `pre` to the first of `post`, the second to the second."""
+
+    type: Literal["one_to_one"]
+
+
+class Sparse(Section):
+    """Each unit of `pre` to each unit of `post` with a probability, drawn from seeds.init."""
+
+    type: Literal["sparse"]
+    probability: Fraction = Field(0.1, description="share of the pairs that have a synapse")
 
 
 class Pointwise(Section):
@@ -120,7 +160,9 @@ class Attention(Section):
     )
 
 
-Connector = Annotated[Dense | Lattice | Pointwise | Attention, Field(discriminator="type")]
+Connector = Annotated[
+    Dense | Lattice | Conv2d | OneToOne | Sparse | Pointwise | Attention, Field(discriminator="type")
+]
 
 
 class Calibration(Section):
@@ -130,13 +172,21 @@ class Calibration(Section):
 
 
 class Projection(Section):
-    """Synapses from `pre` to `post`; the same weights carry the feedback, times feedback_gain."""
+    """Synapses from `pre` to `post`; the same weights carry the feedback, times feedback_gain.
+
+    `feedback` changes that: 'random' sends back through fixed random weights (feedback alignment,
+    Lillicrap et al. 2016), 'antisymmetric' through minus the weights. Neither has an energy that
+    falls while the network settles.
+    """
 
     pre: StrictStr = Field(description="population, or part of it such as 'cube[:, :, -1]'")
     post: StrictStr = Field(description="population, or part of it such as 'cube[:, :, 0]'")
     connector: Connector
     plastic: StrictBool = Field(True, description="whether learning changes the weights")
     feedback_gain: Fraction = Field(1.0, description="g: weight of the feedback, and of the energy's layers")
+    feedback: Literal["tied", "random", "antisymmetric"] = Field(
+        "tied", description="weights of the feedback: the same, fixed random ones, or minus the same"
+    )
     weight: WeightInit = Field(default_factory=WeightInit)
     calibrate: Calibration | None = Field(None, description="projections into a softmax read-out only")
 
