@@ -4,7 +4,6 @@ The optimizers are those of torch; they read a gradient that is minus the local 
 autograd graph is ever built.
 """
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -66,17 +65,21 @@ class Learner:
         if self._bound is not None:
             self.radius = self._bound.enforce()
 
-    def update(self, contrast: Mapping[str, Tensor], rate_factor: float = 1.0) -> None:
+    def update(
+        self, contrast: Mapping[str, Tensor], rate_factor: float = 1.0, *, finite: bool = False
+    ) -> None:
         """Take one contrast.
 
         Args:
             contrast: By the names of `Network.arrays()`, averaged over the batch.
             rate_factor: Multiplies every learning rate, for schedules.
+            finite: The contrast is known to be finite and is not looked at again.
 
         Raises:
             SettleError: A contrast is not finite; no weight has changed.
         """
-        _refuse_not_finite(contrast)
+        if not finite:
+            _refuse_not_finite(contrast)
         self.updates += 1
         due = self.updates % self._model.spec.consolidation.updates == 0
         for key, parameter in self._parameters.items():
@@ -108,6 +111,7 @@ class Learner:
             arrays[f"eligibility.{key}"] = total.numpy().copy()
         if self._bound is not None:
             arrays["bound.vector"] = self._bound.vector.numpy().copy()
+            arrays["bound.radius"] = np.array([np.nan if self.radius is None else self.radius])
         return arrays
 
     def load_state(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
@@ -124,18 +128,17 @@ class Learner:
             self._sums[key] = torch.from_numpy(arrays[f"eligibility.{key}"].copy())
         if self._bound is not None:
             self._bound.vector = torch.from_numpy(arrays["bound.vector"].copy())
+            radius = float(arrays["bound.radius"][0])
+            self.radius = None if np.isnan(radius) else radius
 
 
 def _refuse_not_finite(contrast: Mapping[str, Tensor]) -> None:
-    """One pass over each tensor: a sum is finite only if every term is."""
-    sums = [value.sum() for value in contrast.values()]
-    if sums and not math.isfinite(float(torch.stack(sums).sum())):
-        for key, value in contrast.items():
-            if not bool(torch.isfinite(value).all()):
-                raise SettleError(
-                    f"{key}: the contrast is not finite, the weights were left as they are; "
-                    "lower learning.lr or nudge.beta"
-                )
+    for key, value in contrast.items():
+        if not bool(torch.isfinite(value).all()):
+            raise SettleError(
+                f"{key}: the contrast is not finite, the weights were left as they are; "
+                "lower learning.lr or nudge.beta"
+            )
 
 
 def _plastic(model: EquilibriumNetwork) -> dict[str, nn.Parameter]:

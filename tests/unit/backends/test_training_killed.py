@@ -1,0 +1,78 @@
+"""A training that is killed and started again ends with the same bytes as one that is not."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TRAINER = Path(__file__).with_name("killed_trainer.py")
+UPDATES, PER_EPOCH = 20, 5
+
+
+def bytes_of(run: Path) -> dict[str, bytes]:
+    """What the last checkpoint holds, and the metrics."""
+    files = [
+        run / f"step-{UPDATES}" / "weights.safetensors",
+        run / f"step-{UPDATES}" / "state.safetensors",
+        run / "metrics.jsonl",
+    ]
+    return {file.name: file.read_bytes() for file in files}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, list[int]]]:
+    """Where everything was trained, and the steps at which each was found after its kills."""
+    folder = tmp_path_factory.mktemp("trained")
+    done = subprocess.run([sys.executable, TRAINER, folder], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder, json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("how", ["sgd", "adam", "muon"])
+def test_the_bytes_are_those_of_an_unbroken_training(
+    how: str, trained: tuple[Path, dict[str, list[int]]]
+) -> None:
+    folder, found = trained
+    within = [step for step in found[f"{how}/at-every-update"] if step % PER_EPOCH]
+    assert len(within) >= 2, found  # it did go on from the middle of an epoch
+    assert len(found[f"{how}/at-epoch-ends"]) >= 2, found
+    assert all(step % PER_EPOCH == 0 for step in found[f"{how}/at-epoch-ends"])
+    whole = bytes_of(folder / how / "unbroken")
+    assert len(whole["metrics.jsonl"].splitlines()) == UPDATES // PER_EPOCH
+    for name in ("at-every-update", "at-epoch-ends"):
+        for file, content in bytes_of(folder / how / name).items():
+            assert content == whole[file], f"{name}: {file}"
+
+
+def test_the_command_goes_on_after_a_kill(tmp_path: Path) -> None:
+    """`mep-neuro train` itself, killed after its first epoch, while the second runs."""
+    program = "from mep_neuro.cli.main import main; main()"
+    command = [sys.executable, "-c", program, "train", "digits_mlp", "--epochs", "3", "--seed", "4"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    broken, whole = tmp_path / "broken", tmp_path / "whole"
+    unbroken = subprocess.Popen(
+        [*command, "--json", "--out", str(whole)], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    killed = subprocess.Popen(
+        [*command, "--out", str(broken)], stderr=subprocess.PIPE, text=True, env=environment
+    )
+    assert killed.stderr is not None
+    assert killed.stderr.readline().startswith("epoch   1  train 0.")
+    killed.send_signal(signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL
+    killed.stderr.close()
+    first = unbroken.communicate()[0]
+    again = subprocess.run(
+        [*command, "--json", "--out", str(broken)], capture_output=True, text=True, env=environment
+    )
+    assert (unbroken.returncode, again.returncode) == (0, 0), again.stderr
+    one, two = json.loads(first), json.loads(again.stdout)
+    assert one.pop("run") != two.pop("run")
+    assert one == two
+    last = max(int(path.name.removeprefix("step-")) for path in whole.glob("step-*"))
+    for file in ("weights.safetensors", "state.safetensors"):
+        assert (whole / f"step-{last}" / file).read_bytes() == (broken / f"step-{last}" / file).read_bytes()
