@@ -19,6 +19,9 @@ class Mode(Protocol):
     def distance(self, block: int, new: Tensor, old: Tensor | None) -> Tensor:
         """Largest difference of each sample, shape (batch,); no old state is a state of zeros."""
 
+    def gap(self, block: int, new: Tensor, old: Tensor) -> Tensor:
+        """Difference of each unit, shape (batch, n); `distance` is its largest."""
+
     def keep(self, rows: Tensor) -> "Mode":
         """The same mode for some of the samples."""
 
@@ -37,6 +40,10 @@ class Single:
     def distance(self, block: int, new: Tensor, old: Tensor | None) -> Tensor:
         """Largest |new - old| of each sample."""
         return _gap(new, old).amax(-1)
+
+    def gap(self, block: int, new: Tensor, old: Tensor) -> Tensor:
+        """|new - old| of each unit."""
+        return _gap(new, old)
 
     def keep(self, rows: Tensor) -> "Single":
         """Nothing here depends on the sample."""
@@ -69,9 +76,47 @@ class Mirrored:
         gap = _gap(new, old)
         return torch.maximum(gap[0].amax(-1), (gap[1] * self._weights[block]).amax(-1) / self._size)
 
+    def gap(self, block: int, new: Tensor, old: Tensor) -> Tensor:
+        """Difference of the mean, or of the weighted half-difference, of each unit."""
+        gap = _gap(new, old)
+        return torch.maximum(gap[0], gap[1] * self._weights[block] / self._size.unsqueeze(-1))
+
     def keep(self, rows: Tensor) -> "Mirrored":
         """The mode for some of the samples."""
         return Mirrored(self._rhos, self._weights, partial(self._size.__getitem__, rows))
+
+
+class Pair:
+    """The states s(+beta), s(-beta) themselves, shape (2, batch, n).
+
+    For currents that are not linear in the states. Distances are measured as those of `Mirrored`; the
+    half-difference keeps only what rounding leaves of the difference of two numbers of order one.
+    """
+
+    def __init__(
+        self, rhos: list[Rho], energy_weights: list[Tensor], nudge_size: Callable[[], Tensor]
+    ) -> None:
+        """Take activations, k of every unit, and how to get the largest |beta f| of each sample."""
+        self._rhos, self._weights, self._nudge_size = rhos, energy_weights, nudge_size
+
+    @cached_property
+    def _size(self) -> Tensor:
+        return self._nudge_size()
+
+    def activate(self, block: int, current: Tensor) -> Tensor:
+        """s = rho(current), of both."""
+        return self._rhos[block].rate(current)
+
+    def distance(self, block: int, new: Tensor, old: Tensor | None) -> Tensor:
+        """Largest difference of the mean, or of the weighted half-difference, of each sample."""
+        plus, minus = new if old is None else new - old
+        mean = (plus + minus).abs_().amax(-1) / 2
+        half = ((plus - minus).abs_() * self._weights[block]).amax(-1) / (2 * self._size)
+        return torch.maximum(mean, half)
+
+    def keep(self, rows: Tensor) -> "Pair":
+        """The mode for some of the samples."""
+        return Pair(self._rhos, self._weights, partial(self._size.__getitem__, rows))
 
 
 class Frozen:
@@ -104,6 +149,10 @@ class Frozen:
     def distance(self, block: int, new: Tensor, old: Tensor | None) -> Tensor:
         """Largest weighted difference of each sample, in units of the nudge."""
         return (_gap(new, old) * self._weights[block]).amax(-1) / self._size
+
+    def gap(self, block: int, new: Tensor, old: Tensor) -> Tensor:
+        """Weighted difference of each unit, in units of the nudge."""
+        return _gap(new, old) * self._weights[block] / self._size.unsqueeze(-1)
 
     def keep(self, rows: Tensor) -> "Frozen":
         """The mode for some of the samples."""

@@ -4,6 +4,7 @@ Source: Scellier and Bengio 2017 (phases); Laborieux et al. 2021 (centered, -bet
 The nudge is the constant current -beta dC/ds taken at the free fixed point (design).
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -14,9 +15,10 @@ from torch import Tensor
 from mep_neuro.equilibrium.cost import error
 from mep_neuro.equilibrium.fixed_point import FixedPoint
 from mep_neuro.equilibrium.model import EquilibriumNetwork
-from mep_neuro.equilibrium.modes import Frozen, Mirrored, Single
+from mep_neuro.equilibrium.modes import Frozen, Mirrored, Pair, Single
 from mep_neuro.equilibrium.response import Response
 from mep_neuro.equilibrium.settle import Limits, Rest, settle
+from mep_neuro.errors import UnsupportedError
 from mep_neuro.topology.spec import Equilibrium
 
 
@@ -47,7 +49,9 @@ class Nudged:
         point: The nudged fixed points' residual and steps; `states` holds the mean of the phases.
         beta: Nudge strength of each sample, shape (batch, 1), or one for all.
         output: Output rates s at the free fixed point, shape (batch, n_output).
-        output_error: y - s of the output at the free fixed point, shape (batch, n_output).
+        output_error: y - s of the output at the free fixed point, shape (batch, n_output); of a
+            sequence, over its positions.
+        span: beta_plus - beta_minus, shape as `beta`.
     """
 
     responses: dict[str, Response]
@@ -55,6 +59,7 @@ class Nudged:
     beta: Tensor | float
     output: Tensor
     output_error: Tensor
+    span: Tensor | float
 
 
 def free_phase(
@@ -84,7 +89,7 @@ def free_phase(
     rates, drive = model.drive(features)
     limits = _limits(section, section.free_steps, solver, tolerance, max_steps)
     rest = settle(
-        model.system,
+        model.system.seeing(rates),
         Single(model.activations),
         [drive[name] for name in model.settling],
         [None] * len(model.settling),
@@ -119,19 +124,33 @@ def nudged_phase(
 
     Raises:
         SettleError: The state diverged; nothing is changed.
+        UnsupportedError: 'frozen' phases of a network whose currents are not linear.
     """
     section = model.spec.equilibrium
+    phases = phases or section.nudge.phases
+    if phases == "frozen" and not model.linear:
+        raise UnsupportedError(
+            f"nudged phase: {', '.join(model.attentions)} is attention, whose currents are not linear in the "
+            "rates, and frozen phases need that; write centered or one_sided"
+        )
     output = model.readout(free.point.states)
     output_error = error(output, target)
+    if model.positions > 1:
+        output_error = output_error / model.positions
     force = _force(model, output_error)
     strength = _strength(force, section.nudge.beta if beta is None else beta, section.nudge.max_current)
     nudge = {name: f * strength for name, f in force.items()}
     limits = _limits(section, section.nudged_steps, None, tolerance, max_steps)
-    how = _HOW[phases or section.nudge.phases]
-    rest, responses = how(model, free, nudge, strength, limits)
+    rest, responses = _HOW[phases](model, free, nudge, strength, limits)
     means = {name: response.mean for name, response in responses.items()}
     point = FixedPoint(means, rest.residual, rest.steps, limits.tolerance)
-    return Nudged(responses, point, strength, output, output_error)
+    return Nudged(responses, point, strength, output, output_error, _SPAN[phases] * strength)
+
+
+def responses_finite(nudged: Nudged) -> bool:
+    """Whether every response is finite, and with them the contrast: a sum is finite only if its terms are."""
+    sums = [response.slope.sum() for response in nudged.responses.values() if response.slope is not None]
+    return math.isfinite(float(torch.stack([*sums, nudged.output_error.sum()]).sum()))
 
 
 def _limits(
@@ -158,9 +177,8 @@ def _force(model: EquilibriumNetwork, output_error: Tensor) -> dict[str, Tensor]
         return {model.output_name: output_error}
     force: dict[str, Tensor] = {}
     for name, coupling in model.readouts.items():
-        pull = output_error @ coupling.weight * model.readout_gain[name]
-        spread = coupling.spread(pull, coupling.pre_units, coupling.pre_size)
-        force[coupling.pre] = force[coupling.pre] + spread if coupling.pre in force else spread
+        pull = coupling.pull(output_error) * model.readout_gain[name]
+        force[coupling.pre] = force[coupling.pre] + pull if coupling.pre in force else pull
     return force
 
 
@@ -178,6 +196,8 @@ def _centered(
     model: EquilibriumNetwork, free: Free, nudge: dict[str, Tensor], strength: Tensor | float, limits: Limits
 ) -> _Outcome:
     """The fixed points at -beta and +beta, settled together as mean and half-difference."""
+    if not model.linear:
+        return _both(model, free, nudge, strength, limits)
     drive = []
     for name in model.settling:
         steady = free.drive[name]
@@ -187,6 +207,25 @@ def _centered(
     rest = settle(model.system, mode, drive, start, limits, forth=False)
     responses = {
         name: Response(state[0], state[1] / strength)
+        for name, state in zip(model.settling, rest.states, strict=True)
+    }
+    return rest, responses
+
+
+def _both(
+    model: EquilibriumNetwork, free: Free, nudge: dict[str, Tensor], strength: Tensor | float, limits: Limits
+) -> _Outcome:
+    """As _centered, with the two fixed points apart: for currents that are not linear in the states."""
+    drive = []
+    for name in model.settling:
+        steady = free.drive[name]
+        both = [steady + nudge[name], steady - nudge[name]] if name in nudge else [steady, steady]
+        drive.append(torch.stack(both))
+    start = [torch.stack([s, s]) for s in free.point.states.values()]
+    mode = Pair(model.activations, model.energy_weights, partial(_size, nudge))
+    rest = settle(model.system.seeing(free.input_rates), mode, drive, start, limits, forth=False)
+    responses = {
+        name: Response((state[0] + state[1]) / 2, (state[0] - state[1]) / (2 * strength))
         for name, state in zip(model.settling, rest.states, strict=True)
     }
     return rest, responses
@@ -212,7 +251,8 @@ def _one_sided(
     """The fixed points at 0 and +beta."""
     drive = [free.drive[name] + nudge[name] if name in nudge else free.drive[name] for name in model.settling]
     start = list(free.point.states.values())
-    rest = settle(model.system, Single(model.activations), drive, start, limits, forth=False)
+    system = model.system.seeing(free.input_rates)
+    rest = settle(system, Single(model.activations), drive, start, limits, forth=False)
     responses = {
         name: Response((state + still) / 2, (state - still) / strength)
         for name, state, still in zip(model.settling, rest.states, start, strict=True)
@@ -221,6 +261,8 @@ def _one_sided(
 
 
 _HOW = {"centered": _centered, "frozen": _frozen, "one_sided": _one_sided}
+_SPAN = {"centered": 2.0, "frozen": 2.0, "one_sided": 1.0}
+"""(beta_plus - beta_minus) / beta."""
 
 
 def _size(nudge: dict[str, Tensor]) -> Tensor:

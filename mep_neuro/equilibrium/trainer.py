@@ -17,7 +17,7 @@ from mep_neuro.equilibrium.cost import cost
 from mep_neuro.equilibrium.fixed_point import FixedPoint
 from mep_neuro.equilibrium.learner import Learner
 from mep_neuro.equilibrium.model import EquilibriumNetwork
-from mep_neuro.equilibrium.phases import Free, free_phase, nudged_phase
+from mep_neuro.equilibrium.phases import Free, free_phase, nudged_phase, responses_finite
 
 Gradient = Callable[[EquilibriumNetwork, Tensor, Tensor], "Step"]
 
@@ -30,11 +30,13 @@ class Step:
         contrast: What each parameter is to be moved along, by the names of `Network.arrays()`.
         output: Output rates in the free phase, shape (batch, n_output).
         points: The fixed points of the phases, the free one first.
+        finite: Whether the contrast is known to be finite.
     """
 
     contrast: dict[str, Tensor]
     output: Tensor
     points: tuple[FixedPoint, ...]
+    finite: bool = False
 
     @property
     def settled(self) -> int:
@@ -52,7 +54,9 @@ def equilibrium_propagation(model: EquilibriumNetwork, features: Tensor, target:
     """The contrast of a batch by a free and a nudged phase."""
     free = free_phase(model, features)
     nudged = nudged_phase(model, free, target)
-    return Step(contrast(model, free, nudged), nudged.output, (free.point, nudged.point))
+    return Step(
+        contrast(model, free, nudged), nudged.output, (free.point, nudged.point), responses_finite(nudged)
+    )
 
 
 class Trainer:
@@ -117,7 +121,7 @@ class Trainer:
         labels = self._labels[rows]
         target = one_hot(self.model, labels)
         step = self._gradient(self.model, self._features[rows], target)
-        self._learner.update(step.contrast, self._rate_factor())
+        self._learner.update(step.contrast, self._rate_factor(), finite=step.finite)
         self.update += 1
         samples = len(rows)
         costs = cost(self.model.spec.equilibrium.nudge.cost, step.output, target)
