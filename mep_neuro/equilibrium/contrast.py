@@ -28,6 +28,10 @@ def contrast(model: EquilibriumNetwork, free: Free, nudged: Nudged) -> dict[str,
             total[f"projections.{name}.weight"] = coupling.contrast(
                 responses[coupling.pre], responses[coupling.post], share
             )
+    for name, attention in model.attentions.items():
+        if attention.plastic:
+            ends = responses[attention.pre], responses[attention.post]
+            total[f"projections.{name}.weight"] = attention.phase_contrast(*ends, nudged.span, share)
     for name, coupling in model.readouts.items():
         if coupling.plastic:
             seen = model.seen(name, free.point.states[coupling.pre])

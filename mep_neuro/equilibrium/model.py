@@ -1,6 +1,7 @@
 """A network as a torch module: parameters that learning changes, and the operators of its projections."""
 
 from collections.abc import Mapping
+from math import prod
 
 import numpy as np
 import torch
@@ -8,9 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mep_neuro.equilibrium.activation import RHO
+from mep_neuro.equilibrium.couplings.attention import AttentionCoupling
 from mep_neuro.equilibrium.couplings.dense import DenseCoupling
 from mep_neuro.equilibrium.couplings.lattice import LatticeCoupling
 from mep_neuro.equilibrium.couplings.make import make_coupling
+from mep_neuro.equilibrium.couplings.pair import PairCoupling
 from mep_neuro.equilibrium.system import System
 from mep_neuro.errors import StimulusError
 from mep_neuro.simulation.network import Network
@@ -25,10 +28,12 @@ class EquilibriumNetwork(nn.Module):
         network: The network it was made from; `to_network()` has the present weights.
         settling: Names of the settling populations, from the input towards the output.
         biases: Bias of every population but the input, by name.
-        couplings: Projections between settling populations.
+        couplings: Projections between settling populations, linear in the states.
+        attentions: Projections with an energy of their own, into settling populations.
         inputs: Projections from the clamped input.
         readouts: Projections into a softmax read-out outside the dynamics.
         plastic_biases: Energy weight of the units of each population whose bias learns; None where it is 1.
+        positions: Positions of a softmax read-out, each with a softmax of its own; 1 for classes.
         system: The settling blocks and the links between them.
     """
 
@@ -42,7 +47,7 @@ class EquilibriumNetwork(nn.Module):
         self.input_name, self.output_name = network.input.name, network.output.name
         self.activations = [RHO[network.populations[name].activation] for name in self.settling]
         self.energy_weights = [
-            torch.tensor(network.populations[name].energy_weight, dtype=dtype) for name in self.settling
+            torch.tensor(abs(network.populations[name].energy_weight), dtype=dtype) for name in self.settling
         ]
         self.biases = nn.ParameterDict()
         for name, population in network.populations.items():
@@ -51,8 +56,9 @@ class EquilibriumNetwork(nn.Module):
                     torch.tensor(population.bias, dtype=dtype), requires_grad=False
                 )
         self.weights = nn.ParameterDict()
-        self.couplings: dict[str, DenseCoupling | LatticeCoupling] = {}
-        self.inputs: dict[str, DenseCoupling] = {}
+        self.couplings: dict[str, DenseCoupling | PairCoupling | LatticeCoupling] = {}
+        self.attentions: dict[str, AttentionCoupling] = {}
+        self.inputs: dict[str, DenseCoupling | PairCoupling] = {}
         self.readouts: dict[str, DenseCoupling] = {}
         for name, projection in network.projections.items():
             self._add(name, make_coupling(projection, network, dtype))
@@ -67,20 +73,36 @@ class EquilibriumNetwork(nn.Module):
             for name, p in network.populations.items()
             if p.role != "input" and p.plastic_bias
         }
+        output = network.output
+        self.positions = 1 if output.dynamic else prod(output.shape[:-1])
         self.system = System(self)
 
-    def _add(self, name: str, coupling: DenseCoupling | LatticeCoupling) -> None:
+    def _add(
+        self, name: str, coupling: DenseCoupling | PairCoupling | LatticeCoupling | AttentionCoupling
+    ) -> None:
         self.weights[name] = coupling.weight
+        if isinstance(coupling, AttentionCoupling):
+            self.attentions[name] = coupling
+            return
         if coupling.pre in self.settling and coupling.post in self.settling:
             self.couplings[name] = coupling
             return
-        assert isinstance(coupling, DenseCoupling)  # lattices lie within a settling population
-        (self.inputs if coupling.pre == self.input_name else self.readouts)[name] = coupling
+        assert not isinstance(coupling, LatticeCoupling)  # lattices lie within a settling population
+        if coupling.pre == self.input_name:
+            self.inputs[name] = coupling
+        else:
+            assert isinstance(coupling, DenseCoupling)  # the reader refuses other read-outs
+            self.readouts[name] = coupling
 
     @property
-    def projections(self) -> dict[str, DenseCoupling | LatticeCoupling]:
+    def projections(self) -> dict[str, DenseCoupling | PairCoupling | LatticeCoupling | AttentionCoupling]:
         """Every projection's operator by name."""
-        return {**self.inputs, **self.couplings, **self.readouts}
+        return {**self.inputs, **self.couplings, **self.attentions, **self.readouts}
+
+    @property
+    def linear(self) -> bool:
+        """Whether every current between settling units is linear in the states."""
+        return not self.attentions
 
     def drive(self, features: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Rates of the clamped input, and the constant current into each settling population.
@@ -118,8 +140,10 @@ class EquilibriumNetwork(nn.Module):
         """Output rates, shape (batch, n_output): settled, or softmax of what the read-out sees."""
         if not self.readouts:
             return states[self.output_name]
-        rates: Tensor = torch.softmax(self.logits(states), dim=-1)
-        return rates
+        logits = self.logits(states)
+        if self.positions == 1:
+            return torch.softmax(logits, dim=-1)
+        return torch.softmax(logits.reshape(len(logits), self.positions, -1), dim=-1).flatten(1)
 
     def logits(self, states: Mapping[str, Tensor]) -> Tensor:
         """Currents of a softmax read-out, shape (batch, n_output)."""

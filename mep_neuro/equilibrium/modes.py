@@ -109,10 +109,13 @@ class Pair:
 
     def distance(self, block: int, new: Tensor, old: Tensor | None) -> Tensor:
         """Largest difference of the mean, or of the weighted half-difference, of each sample."""
-        plus, minus = new if old is None else new - old
-        mean = (plus + minus).abs_().amax(-1) / 2
-        half = ((plus - minus).abs_() * self._weights[block]).amax(-1) / (2 * self._size)
-        return torch.maximum(mean, half)
+        return self.gap(block, new, torch.zeros_like(new) if old is None else old).amax(-1)
+
+    def gap(self, block: int, new: Tensor, old: Tensor) -> Tensor:
+        """Difference of the mean, or of the weighted half-difference, of each unit."""
+        plus, minus = new - old
+        half = (plus - minus).abs_() * self._weights[block] / (2 * self._size.unsqueeze(-1))
+        return torch.maximum((plus + minus).abs_() / 2, half)
 
     def keep(self, rows: Tensor) -> "Pair":
         """The mode for some of the samples."""

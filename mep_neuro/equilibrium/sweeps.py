@@ -65,7 +65,7 @@ class Sweeps:
 
     def keep(self, rows: Tensor) -> None:
         """Go on with some of the samples."""
-        self._mode = self._mode.keep(rows)
+        self._system, self._mode = self._system.keep(rows), self._mode.keep(rows)
         self._drive = [None if d is None else d.index_select(-2, rows) for d in self._drive]
         self.states = [None if s is None else s.index_select(-2, rows) for s in self.states]
         self.membranes = [None if v is None else v.index_select(-2, rows) for v in self.membranes]
@@ -93,18 +93,18 @@ class Sweeps:
         """
         total, kept = self._drive[block], self._currents[block]
         for position, link in enumerate(self._system.links[block]):
-            state = self.states[link.source]
-            if state is None:
+            seen = link.seen(self.states)
+            if seen is None:
                 continue
             current = kept[position]
             if position == 0:
                 if current is None:
-                    current = link.current(state) if total is None else link.onto(total, state)
+                    current = link.current(*seen) if total is None else link.onto(total, *seen)
                     kept[0] = current
                 total = current
             else:
                 if current is None:
-                    current = kept[position] = link.current(state)
+                    current = kept[position] = link.current(*seen)
                 total = current if total is None else total + current
         return total
 

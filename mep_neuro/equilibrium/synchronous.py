@@ -60,7 +60,7 @@ class Synchronous:
 
     def keep(self, rows: Tensor) -> None:
         """Go on with some of the samples."""
-        self._mode = self._mode.keep(rows)
+        self._system, self._mode = self._system.keep(rows), self._mode.keep(rows)
         self._drive = [drive.index_select(-2, rows) for drive in self._drive]
         self.states = [state.index_select(-2, rows) for state in self.states]
         self.membranes = [v.index_select(-2, rows) for v in self.membranes]
@@ -70,6 +70,8 @@ class Synchronous:
         for drive, links in zip(self._drive, self._system.links, strict=True):
             total = drive
             for link in links:
-                total = total + link.current(self.states[link.source])
+                seen = link.seen(self.states)
+                assert seen is not None  # no state is left out here
+                total = total + link.current(*seen)
             totals.append(total)
         return totals

@@ -1,22 +1,39 @@
 """The blocks that settle and the links between them: what every solver works on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from mep_neuro.equilibrium.couplings.lattice import LatticeCoupling
+from mep_neuro.simulation.synapses import Synapses
 
 if TYPE_CHECKING:
+    from mep_neuro.equilibrium.couplings.attention import AttentionCoupling
     from mep_neuro.equilibrium.model import EquilibriumNetwork
 
 
 class Link(NamedTuple):
-    """One way of one projection: the current that `source` sends, alone or added to another."""
+    """One way of one projection: the current that `source` sends, alone or added to another.
+
+    Attention between two settling populations depends on both: the other one is `beside`.
+    """
 
     source: int
-    current: Callable[[Tensor], Tensor]
-    onto: Callable[[Tensor, Tensor], Tensor]
+    current: Callable[..., Tensor]
+    onto: Callable[..., Tensor]
+    beside: int | None = None
+
+    def seen(self, states: Sequence[Tensor | None]) -> tuple[Tensor, ...] | None:
+        """The states that the current is a function of; None while one of them is still zero."""
+        state = states[self.source]
+        if self.beside is None:
+            return None if state is None else (state,)
+        other = states[self.beside]
+        return None if state is None or other is None else (state, other)
 
 
 class System:
@@ -28,23 +45,67 @@ class System:
         links: `links[b]` are the currents into block b.
         targets: `targets[b]` are (block, position in its links) of the currents that b sends.
         step_fraction: dt / tau_mem of each block.
+        bound: Spectral bound gamma that learning keeps the coupled map under, or None.
     """
 
-    def __init__(self, model: "EquilibriumNetwork") -> None:
-        """Read the couplings of a model."""
+    def __init__(self, model: "EquilibriumNetwork", input_rates: Tensor | None = None) -> None:
+        """Read the couplings of a model; attention to the clamped input needs its rates too."""
+        self._model, self._input_rates = model, input_rates
         self.names = model.settling
         self.sizes = [model.network.populations[name].size for name in self.names]
         index = {name: i for i, name in enumerate(self.names)}
         self.step_fraction = [
             model.spec.equilibrium.dt / model.network.populations[name].tau_mem for name in self.names
         ]
+        self.bound = model.spec.consolidation.spectral_bound
         self.links: list[list[Link]] = [[] for _ in self.names]
+        self._synapses: list[tuple[int, int, Synapses]] = []
         for coupling in model.couplings.values():
             pre, post = index[coupling.pre], index[coupling.post]
+            self._synapses.append((pre, post, model.network.projections[coupling.name].synapses))
             self.links[post].append(Link(pre, coupling.forward, coupling.forward_onto))
             if not isinstance(coupling, LatticeCoupling):
                 self.links[pre].append(Link(post, coupling.feedback, coupling.feedback_onto))
+        for attention in model.attentions.values():
+            self._attend(attention, index)
         self.targets: list[list[tuple[int, int]]] = [[] for _ in self.names]
         for block, links in enumerate(self.links):
             for position, link in enumerate(links):
-                self.targets[link.source].append((block, position))
+                for source in (link.source, link.beside):
+                    if source is not None:
+                        self.targets[source].append((block, position))
+
+    def seeing(self, input_rates: Tensor) -> "System":
+        """The system of one batch: the same, but for attention to the clamped input."""
+        attentions = self._model.attentions.values()
+        clamped = any(attention.pre == self._model.input_name for attention in attentions)
+        return System(self._model, input_rates) if clamped else self
+
+    def keep(self, rows: Tensor) -> "System":
+        """The system of some of the samples."""
+        return self if self._input_rates is None else System(self._model, self._input_rates[rows])
+
+    @cached_property
+    def fan_out(self) -> list[Tensor]:
+        """Synapses that carry the rate of each unit, forward or back, shape (n,) of each block."""
+        counts = [np.zeros(size) for size in self.sizes]
+        for pre, post, synapses in self._synapses:
+            counts[pre] += np.bincount(synapses.pre, minlength=self.sizes[pre])
+            counts[post] += np.bincount(synapses.post, minlength=self.sizes[post])
+        return [torch.from_numpy(count) for count in counts]
+
+    def _attend(self, attention: "AttentionCoupling", index: dict[str, int]) -> None:
+        post = index[attention.post]
+        if attention.within:
+            self.links[post].append(_link(post, attention.current_within))
+        elif attention.pre in index:
+            pre = index[attention.pre]
+            self.links[post].append(_link(pre, attention.current_into_post, post))
+            self.links[pre].append(_link(pre, attention.current_into_pre, post))
+        elif self._input_rates is not None:
+            keys = attention.keys(self._input_rates)
+            self.links[post].append(_link(post, partial(attention.current_from_keys, keys)))
+
+
+def _link(source: int, current: Callable[..., Tensor], beside: int | None = None) -> Link:
+    return Link(source, current, lambda base, *states: base + current(*states), beside)

@@ -17,7 +17,10 @@ class Coupling:
         pre: Name of the population before.
         post: Name of the population after.
         weight: As in the network; never requires grad.
+        linear: Whether the currents are linear in the states.
     """
+
+    linear = True
 
     def __init__(self, projection: Projection, dtype: torch.dtype) -> None:
         """Take the weight of a projection."""
@@ -41,6 +44,9 @@ class Coupling:
     def feedback_onto(self, base: Tensor, post: Tensor) -> Tensor:
         """base + g W^T s_post, in one pass where that is possible."""
         return base + self.feedback(post)
+
+    def bound(self) -> None:
+        """Bring the weight back under the projection's own bound; most have none."""
 
     def weight_changed(self) -> None:
         """Called after every change of the weight."""

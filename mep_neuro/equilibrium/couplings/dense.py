@@ -34,10 +34,12 @@ class DenseCoupling(Coupling):
 
     def feedback(self, post: Tensor) -> Tensor:
         """g W^T s_post, shape (..., n_pre) of the whole population."""
-        current = self.take(post, self.post_units) @ self.weight
-        return self.spread(
-            current if self.gain == 1.0 else self.gain * current, self.pre_units, self.pre_size
-        )
+        current = self.pull(post)
+        return current if self.gain == 1.0 else self.gain * current
+
+    def pull(self, post: Tensor) -> Tensor:
+        """W^T s_post, without the gain."""
+        return self.spread(self.take(post, self.post_units) @ self.weight, self.pre_units, self.pre_size)
 
     def forward_onto(self, base: Tensor, pre: Tensor) -> Tensor:
         """base + W s_pre."""

@@ -1,0 +1,52 @@
+"""Pointwise projections: one dense matrix shared by all positions of a sequence."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from mep_neuro.equilibrium.couplings.dense import DenseCoupling
+from mep_neuro.equilibrium.response import Response
+from mep_neuro.simulation.network import Network, Projection
+
+
+class PointwiseCoupling(DenseCoupling):
+    """At every position, every unit of pre to every unit of post; weight (post width, pre width)."""
+
+    def __init__(self, projection: Projection, network: Network, dtype: torch.dtype) -> None:
+        """Take the weight and the parts it joins."""
+        super().__init__(projection, network, dtype)
+        self._post_width, self._pre_width = self.weight.shape
+
+    def forward(self, pre: Tensor) -> Tensor:
+        """W s_pre of each position, shape (..., n_post) of the whole population."""
+        part = self.take(pre, self.pre_units)
+        part = part.reshape(*part.shape[:-1], -1, self._pre_width)
+        return self.spread(linear(part, self.weight).flatten(-2), self.post_units, self.post_size)
+
+    def pull(self, post: Tensor) -> Tensor:
+        """W^T s_post of each position, without the gain, shape (..., n_pre) of the whole population."""
+        part = self.take(post, self.post_units)
+        part = part.reshape(*part.shape[:-1], -1, self._post_width)
+        return self.spread((part @ self.weight).flatten(-2), self.pre_units, self.pre_size)
+
+    def forward_onto(self, base: Tensor, pre: Tensor) -> Tensor:
+        """base + W s_pre."""
+        return base + self.forward(pre)
+
+    def feedback_onto(self, base: Tensor, post: Tensor) -> Tensor:
+        """base + g W^T s_post."""
+        return base + self.feedback(post)
+
+    def contrast(self, pre: Response, post: Response, factor: float = 1.0) -> Tensor:
+        """As of a dense projection, summed over the positions too; like the weight."""
+        assert post.slope is not None  # nothing projects into a clamped population
+        total = self._positions(post.slope, post=True).T @ self._positions(pre.mean)
+        if pre.slope is not None:
+            total.addmm_(self._positions(post.mean, post=True).T, self._positions(pre.slope))
+        return total.mul_(factor * self.energy_weight)
+
+    def _positions(self, states: Tensor, *, post: bool = False) -> Tensor:
+        """One row for each position of each sample."""
+        if post:
+            return self.take(states, self.post_units).reshape(-1, self._post_width)
+        return self.take(states, self.pre_units).reshape(-1, self._pre_width)
