@@ -42,5 +42,6 @@ def contrast(model: EquilibriumNetwork, free: Free, nudged: Nudged) -> dict[str,
         slope = responses[name].slope if name in responses else nudged.output_error
         assert slope is not None
         bias = slope.sum(0).mul_(share)
-        total[f"populations.{name}.bias"] = bias if energy_weight is None else bias.mul_(energy_weight)
+        bias = bias if energy_weight is None else bias.mul_(energy_weight)
+        total[f"populations.{name}.bias"] = model.shared(name, bias)
     return total

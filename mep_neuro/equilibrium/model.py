@@ -180,6 +180,8 @@ class EquilibriumNetwork(nn.Module):
                 tensor = self.input_offset if what == "offset" else self.biases[name].detach()
             elif what == "weight":
                 tensor = self.projections[name].weight.detach()
+            elif what == "feedback_weight":
+                tensor = self._fixed(name)
             elif what == "offset":
                 tensor = self.readout_offset[name]
             else:
@@ -203,11 +205,25 @@ class EquilibriumNetwork(nn.Module):
                 self.biases[name].copy_(tensor)
             elif what == "weight":
                 self.weights[name].copy_(tensor)
+            elif what == "feedback_weight":
+                self._fixed(name).copy_(tensor)
             elif what == "offset":
                 self.readout_offset[name] = tensor
             else:
                 self.readout_gain[name] = float(values[0])
         self.weights_changed()
+
+    def shared(self, population: str, bias: Tensor) -> Tensor:
+        """A change of biases, shape (n,), where the units of a channel share one: theirs add up."""
+        channels = self.network.populations[population].bias_channels
+        if channels is None:
+            return bias
+        return bias.reshape(channels, -1).sum(1).repeat_interleave(len(bias) // channels)
+
+    def _fixed(self, name: str) -> Tensor:
+        fixed = self.projections[name].feedback_weight
+        assert fixed is not None  # the network has it by this name
+        return fixed
 
     def extra_repr(self) -> str:
         """Name and sizes."""

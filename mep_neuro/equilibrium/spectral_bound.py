@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from mep_neuro.equilibrium.couplings.lattice import LatticeCoupling
+from mep_neuro.equilibrium.couplings.pair import PairCoupling
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.errors import SettleError
 
@@ -45,12 +46,17 @@ class SpectralBound:
         self.gamma = gamma
         self._model = model
         self._sizes = [len(model.biases[name]) for name in model.settling]
+        pairs = [c for c in model.couplings.values() if isinstance(c, PairCoupling)]
+        self._symmetric = all(pair.symmetric for pair in pairs)
         generator = torch.Generator().manual_seed(0)
         draw = torch.randn(sum(self._sizes), generator=generator, dtype=torch.float64)
         self._random = self.vector = torch.nn.functional.normalize(draw.to(model.dtype), dim=0)
 
     def radius(self) -> float:
-        """Estimate of the largest |eigenvalue|, from below: Lanczos from the last eigenvector."""
+        """Estimate of the largest |eigenvalue|, from below: Lanczos from the last eigenvector.
+
+        Of a map that is not symmetric (random or antisymmetric feedback), the largest singular value.
+        """
         start = torch.nn.functional.normalize(self.vector + FRESH * self._random, dim=0)
         basis = start.new_empty(min(MOST_STEPS, len(start)), len(start))
         basis[0] = start
@@ -58,6 +64,8 @@ class SpectralBound:
         for step in range(1, len(basis) + 1):
             known = basis[:step]
             image = self._apply(known[-1])
+            if not self._symmetric:
+                image = self._apply(image, transposed=True)
             small[step - 1, step - 1] = float(known[-1] @ image)
             for _ in range(2):  # once leaves float32's rounding in
                 image = image - (known @ image) @ known
@@ -70,7 +78,7 @@ class SpectralBound:
                     break
             basis[step] = image / left
         self.vector = torch.from_numpy(vectors[:, top]).to(known.dtype) @ known
-        return float(abs(values[top]))
+        return float(abs(values[top])) if self._symmetric else float(abs(values[top])) ** 0.5
 
     def enforce(self) -> float:
         """Scale the plastic couplings down to the bound where they exceed it.
@@ -82,7 +90,7 @@ class SpectralBound:
             SettleError: Couplings that learning must not change exceed the bound alone.
         """
         plastic = [c for c in self._model.couplings.values() if c.plastic]
-        everything = len(plastic) == len(self._model.couplings)
+        everything = all(c.plastic and c.feedback_weight is None for c in self._model.couplings.values())
         radius = self.radius() * MARGIN
         for _ in range(MOST_RESCALINGS):
             if radius <= self.gamma or not plastic:
@@ -93,19 +101,24 @@ class SpectralBound:
             radius = self.gamma if everything else self.radius() * MARGIN
         if radius > self.gamma * MARGIN:
             raise SettleError(
-                f"spectral bound: the couplings that are not plastic have radius {radius:.3g}, "
-                f"above {self.gamma:.3g}; lower their weights or raise consolidation.spectral_bound"
+                "spectral bound: the couplings that are not plastic, or the random feedback, have radius "
+                f"{radius:.3g}, above {self.gamma:.3g}; lower their weights or raise "
+                "consolidation.spectral_bound"
             )
         return radius
 
-    def _apply(self, vector: Tensor) -> Tensor:
+    def _apply(self, vector: Tensor, *, transposed: bool = False) -> Tensor:
         parts = dict(zip(self._model.settling, torch.split(vector, self._sizes), strict=True))
         out = {name: torch.zeros_like(part) for name, part in parts.items()}
         for coupling in self._model.couplings.values():
             if isinstance(coupling, LatticeCoupling):
                 out[coupling.pre] += coupling.balanced(parts[coupling.pre])
             else:
-                back, forth = coupling.balanced(parts[coupling.pre], parts[coupling.post])
+                ends = parts[coupling.pre], parts[coupling.post]
+                if transposed and isinstance(coupling, PairCoupling):
+                    back, forth = coupling.balanced_transposed(*ends)
+                else:
+                    back, forth = coupling.balanced(*ends)
                 out[coupling.pre] += back
                 out[coupling.post] += forth
         return torch.cat([out[name] for name in self._model.settling])

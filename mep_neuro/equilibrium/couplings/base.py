@@ -17,6 +17,7 @@ class Coupling:
         pre: Name of the population before.
         post: Name of the population after.
         weight: As in the network; never requires grad.
+        feedback_weight: Weights of the feedback where they are not `weight`; learning leaves them.
         linear: Whether the currents are linear in the states.
     """
 
@@ -28,6 +29,8 @@ class Coupling:
         self.pre, self.post = projection.pre, projection.post
         self.plastic = projection.plastic
         self.weight = nn.Parameter(torch.tensor(projection.weight, dtype=dtype), requires_grad=False)
+        fixed = projection.feedback_weight
+        self.feedback_weight = None if fixed is None else torch.tensor(fixed, dtype=dtype)
 
     def forward(self, pre: Tensor) -> Tensor:
         """W s_pre, shape (..., n_post) of the whole population."""

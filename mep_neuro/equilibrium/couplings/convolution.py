@@ -62,7 +62,7 @@ class ConvolutionCoupling(PairCoupling):
 
     def product(self, pre: Tensor, post: Tensor) -> Tensor:
         """Products of the two ends of every weight, summed over places and batch."""
-        total = conv2d_weight(
+        total: Tensor = conv2d_weight(  # type: ignore[no-untyped-call]  # torch leaves it untyped
             pre.reshape(-1, *self._image),
             list(self._kernel.shape),
             post.reshape(-1, *self._pooled),

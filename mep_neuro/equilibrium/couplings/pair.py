@@ -15,7 +15,6 @@ class PairCoupling(Coupling):
 
     Attributes:
         gain: g, below 0 where the coupling is antisymmetric.
-        feedback_weight: B where it is not W; learning leaves it as it is.
         energy_weight: k of the post units: a number, or one for each where they differ.
 
     Sources: Xie and Seung 2003 (gain); Lillicrap et al. 2016 (random feedback).
@@ -24,8 +23,6 @@ class PairCoupling(Coupling):
     def __init__(self, projection: Projection, network: Network, dtype: torch.dtype) -> None:
         """Take the weights and the sizes of both ends."""
         super().__init__(projection, dtype)
-        fixed = projection.feedback_weight
-        self.feedback_weight = None if fixed is None else torch.tensor(fixed, dtype=dtype)
         self.gain = projection.feedback_gain
         self.pre_size = network.populations[projection.pre].size
         self.post_size = network.populations[projection.post].size
