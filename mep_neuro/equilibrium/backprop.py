@@ -34,12 +34,14 @@ def backpropagation(model: EquilibriumNetwork, features: Tensor, target: Tensor)
             states = torch.cat(rates, dim=1)
         named = dict(zip(model.settling, torch.split(states, parts, dim=1), strict=True))
         output = model.readout(named)
-        total = cost(model.spec.equilibrium.nudge.cost, output, target).mean()
+        total = cost(model.spec.equilibrium.nudge.cost, output, target, model.positions).mean()
         gradients = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
     ascent = {
         key: torch.zeros_like(leaf) if gradient is None else -gradient
         for (key, leaf), gradient in zip(leaves.items(), gradients, strict=True)
     }
+    for name in model.plastic_biases:
+        ascent[f"populations.{name}.bias"] = model.shared(name, ascent[f"populations.{name}.bias"])
     return Step(ascent, output.detach(), (free.point,))
 
 
@@ -55,10 +57,13 @@ def _leaves(model: EquilibriumNetwork) -> Iterator[dict[str, Tensor]]:
     try:
         for leaf in leaves.values():
             leaf.requires_grad_(True)
+        for coupling in model.inputs.values():
+            coupling.weight_changed()  # what it keeps beside its weight belongs to the graph
         yield leaves
     finally:
         for leaf in leaves.values():
             leaf.requires_grad_(False)
+        model.weights_changed()
 
 
 def _merged(model: EquilibriumNetwork) -> Tensor:

@@ -17,13 +17,19 @@ from torch import Tensor
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 
 
-def energy(model: EquilibriumNetwork, states: Mapping[str, Tensor], drive: Mapping[str, Tensor]) -> Tensor:
+def energy(
+    model: EquilibriumNetwork,
+    states: Mapping[str, Tensor],
+    drive: Mapping[str, Tensor],
+    input_rates: Tensor | None = None,
+) -> Tensor:
     """E of each sample, shape (batch,).
 
     Args:
         model: The network.
         states: Rates of every settling population, shape (batch, n) each.
         drive: Constant current of each, as `Free.drive`; add a nudge for the nudged phase's energy.
+        input_rates: Rates of the clamped input, as `Free.input_rates`; attention to it needs them.
     """
     network = model.network
     total = torch.zeros(len(next(iter(states.values()))), dtype=model.dtype)
@@ -39,6 +45,9 @@ def energy(model: EquilibriumNetwork, states: Mapping[str, Tensor], drive: Mappi
         shape = (states[coupling.post].shape[1], states[coupling.pre].shape[1])
         matrix = torch.sparse_coo_tensor(torch.stack([post, pre]), weight, shape, check_invariants=False)
         total = total - (states[coupling.post] * (matrix @ states[coupling.pre].T).T).sum(1)
+    seen = dict(states) if input_rates is None else {**states, model.input_name: input_rates}
+    for attention in model.attentions.values():
+        total = total + attention.energy(seen[attention.pre], seen[attention.post])
     return total
 
 

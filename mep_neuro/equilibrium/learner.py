@@ -61,7 +61,10 @@ class Learner:
         self._bound = SpectralBound(model, bound) if bound is not None and model.couplings else None
 
     def bound_now(self) -> None:
-        """Enforce the spectral bound outside the period, as before the first update."""
+        """Enforce the spectral bound, and each projection's own, outside the period too."""
+        for coupling in self._model.projections.values():
+            if coupling.plastic:
+                coupling.bound()
         if self._bound is not None:
             self.radius = self._bound.enforce()
 

@@ -1,7 +1,6 @@
 """A network as a torch module: parameters that learning changes, and the operators of its projections."""
 
 from collections.abc import Mapping
-from math import prod
 
 import numpy as np
 import torch
@@ -73,8 +72,7 @@ class EquilibriumNetwork(nn.Module):
             for name, p in network.populations.items()
             if p.role != "input" and p.plastic_bias
         }
-        output = network.output
-        self.positions = 1 if output.dynamic else prod(output.shape[:-1])
+        self.positions = network.output.positions
         self.system = System(self)
 
     def _add(

@@ -134,9 +134,7 @@ def nudged_phase(
             "rates, and frozen phases need that; write centered or one_sided"
         )
     output = model.readout(free.point.states)
-    output_error = error(output, target)
-    if model.positions > 1:
-        output_error = output_error / model.positions
+    output_error = error(output, target, model.positions)
     force = _force(model, output_error)
     strength = _strength(force, section.nudge.beta if beta is None else beta, section.nudge.max_current)
     nudge = {name: f * strength for name, f in force.items()}

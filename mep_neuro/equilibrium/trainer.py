@@ -18,6 +18,7 @@ from mep_neuro.equilibrium.fixed_point import FixedPoint
 from mep_neuro.equilibrium.learner import Learner
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.phases import Free, free_phase, nudged_phase, responses_finite
+from mep_neuro.errors import DataError
 
 Gradient = Callable[[EquilibriumNetwork, Tensor, Tensor], "Step"]
 
@@ -83,7 +84,7 @@ class Trainer:
         Args:
             model: The network.
             features: Training part, shape (samples, n_input).
-            labels: Classes, shape (samples,), integers from 0.
+            labels: Classes, shape (samples,), integers from 0; of sequences, shape (samples, positions).
             epochs: Passes over the training part; sets the learning-rate schedule.
             seed: Replaces seeds.data for the order of the samples.
             gradient: What turns a batch into a contrast; others serve comparisons.
@@ -124,8 +125,8 @@ class Trainer:
         self._learner.update(step.contrast, self._rate_factor(), finite=step.finite)
         self.update += 1
         samples = len(rows)
-        costs = cost(self.model.spec.equilibrium.nudge.cost, step.output, target)
-        correct = float((step.output.argmax(1) == labels).sum())
+        costs = cost(self.model.spec.equilibrium.nudge.cost, step.output, target, self.model.positions)
+        correct = float((classes(self.model, step.output) == labels).double().mean()) * samples
         weighted = [samples * steps for steps in (*step.mean_steps, 1)]
         self._sums += np.array([correct, float(costs.sum()), step.settled, *weighted])
         if self.update % self.updates_per_epoch:
@@ -165,15 +166,32 @@ class Trainer:
 
 
 def one_hot(model: EquilibriumNetwork, labels: Tensor) -> Tensor:
-    """Targets, shape (batch, n_output)."""
-    classes = len(model.biases[model.output_name])
-    return torch.nn.functional.one_hot(labels, classes).to(model.dtype)
+    """Targets, shape (batch, n_output).
+
+    Raises:
+        DataError: The labels are not one for each position of the output.
+    """
+    size, positions = len(model.biases[model.output_name]), model.positions
+    if labels.shape[1:].numel() != positions:
+        raise DataError(
+            f"population '{model.output_name}': labels have shape {tuple(labels.shape)}; give one for each "
+            f"of the {positions} positions of each sample"
+        )
+    hot = torch.nn.functional.one_hot(labels, size // positions).to(model.dtype)
+    return hot.reshape(len(labels), size)
+
+
+def classes(model: EquilibriumNetwork, output: Tensor) -> Tensor:
+    """Classes of output rates, shape (batch,); of sequences, shape (batch, positions)."""
+    if model.positions == 1:
+        return output.argmax(1)
+    return output.reshape(len(output), model.positions, -1).argmax(2)
 
 
 def predict(model: EquilibriumNetwork, features: NDArray[np.floating]) -> tuple[NDArray[np.int64], Free]:
     """Classes of samples by the free phase, and the phase itself."""
     free = free_phase(model, torch.as_tensor(features, dtype=model.dtype))
-    return model.readout(free.point.states).argmax(1).numpy(), free
+    return classes(model, model.readout(free.point.states)).numpy(), free
 
 
 def _encode(model: EquilibriumNetwork, features: Tensor) -> None:

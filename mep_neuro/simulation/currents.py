@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix
 
+from mep_neuro.simulation.attention import refuse_attention
 from mep_neuro.simulation.network import Network, Population
 from mep_neuro.simulation.stimulus import Stimulus
 
@@ -52,7 +53,12 @@ class Currents:
 
 
 def currents(network: Network) -> Currents:
-    """Build the operator of a network; it stays valid while the weights do."""
+    """Build the operator of a network; it stays valid while the weights do.
+
+    Raises:
+        UnsupportedError: Attention is no sum over synapses.
+    """
+    refuse_attention(network, "a matrix of synapses")
     populations = network.dynamic
     starts = np.concatenate([[0], np.cumsum([p.size for p in populations])])
     first = {p.name: int(start) for p, start in zip(populations, starts[:-1], strict=True)}

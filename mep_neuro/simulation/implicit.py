@@ -12,8 +12,9 @@ Source: Almeida 1987 and Pineda 1987, recurrent backpropagation.
 import numpy as np
 from numpy.typing import NDArray
 
+from mep_neuro.simulation.attention import refuse_attention
 from mep_neuro.simulation.network import Network, Population
-from mep_neuro.simulation.stimulus import present
+from mep_neuro.simulation.stimulus import add_forward, present
 
 Array = NDArray[np.float64]
 
@@ -54,13 +55,13 @@ def negative_gradient(network: Network, features: Array, target: Array) -> dict[
         rows = slice(starts[population.name], starts[population.name] + population.size)
         rates[population.name], backs[population.name] = states[:, rows], back[:, rows]
     if not network.output.dynamic:
-        backs[network.output.name] = output - target
+        backs[network.output.name] = (output - target) / network.output.positions
     total: dict[str, Array] = {}
     for name, p in network.projections.items():
         s, flat = p.synapses, np.zeros(p.weight.size)
         before = rates[p.pre][:, s.pre]
         if p.post == network.output.name and not network.output.dynamic:
-            before = (before - np.tile(p.offset, len(s.pre) // len(p.offset))) * p.gain
+            before = (before - p.offset[np.searchsorted(p.pre_units, s.pre)]) * p.gain
         np.add.at(flat, s.slot, s.scale * (backs[p.post][:, s.post] * before).sum(0))
         if p.pre in backs and p.post in rates and p.feedback_weight is None:
             both = (backs[p.pre][:, s.pre] * rates[p.post][:, s.post]).sum(0)
@@ -86,6 +87,7 @@ def _starts(network: Network) -> dict[str, int]:
 
 def _map(network: Network) -> Array:
     """M: forward W, feedback g W^T, over the settling units."""
+    refuse_attention(network, "the exact gradient")
     starts, size = _starts(network), sum(p.size for p in network.dynamic)
     matrix = np.zeros((size, size))
     for p in network.projections.values():
@@ -131,9 +133,12 @@ def _output_gradient(network: Network, states: Array, target: Array) -> tuple[Ar
     current = np.tile(output.bias, (len(states), 1))
     reads = [p for p in network.projections.values() if p.post == output.name]
     for p in reads:
-        units = starts[p.pre] + p.pre_units
-        current += (states[:, units] - p.offset) * p.gain @ p.weight.T
+        seen = np.zeros((len(states), network.populations[p.pre].size))
+        seen[:, p.pre_units] = (states[:, starts[p.pre] + p.pre_units] - p.offset) * p.gain
+        add_forward(current, p, seen)
     rates = output.rate(current)
     for p in reads:
-        gradient[:, starts[p.pre] + p.pre_units] += (rates - target) @ p.weight * p.gain
+        s, pulled = p.synapses, (rates - target) / output.positions
+        each = pulled[:, s.post] * p.forward_weights * p.gain
+        np.add.at(gradient.T, starts[p.pre] + s.pre, each.T)
     return rates, gradient

@@ -49,8 +49,16 @@ class Population:
         return self.role != "input" and self.activation != "softmax"
 
     def rate(self, membrane: Array) -> Array:
-        """s = rho(v)."""
-        return ACTIVATIONS[self.activation](membrane)
+        """s = rho(v); a softmax is over the last axis of the population, one for each position."""
+        if self.positions == 1:
+            return ACTIVATIONS[self.activation](membrane)
+        each = membrane.reshape(*membrane.shape[:-1], self.positions, -1)
+        return ACTIVATIONS[self.activation](each).reshape(membrane.shape)
+
+    @property
+    def positions(self) -> int:
+        """Positions of a softmax over sequences, such as 8 of the shape (8, 10); 1 for all others."""
+        return int(np.prod(self.shape[:-1])) if self.activation == "softmax" else 1
 
 
 @dataclass(frozen=True)
