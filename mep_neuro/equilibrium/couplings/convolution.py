@@ -77,7 +77,7 @@ class ConvolutionCoupling(PairCoupling):
     def _spread(self, weight: Tensor) -> Tensor:
         """The kernel of convolution and mean together, from the weight."""
         if self.shape.pool == 1:
-            return weight.detach()
+            return weight
         kernels = weight.reshape(-1, 1, self.shape.kernel, self.shape.kernel)
         return conv_transpose2d(kernels, self._square).reshape(*weight.shape[:2], *self._side)
 
