@@ -16,12 +16,14 @@ class FixedPoint:
             number of steps was taken and none was measured.
         steps: Steps each sample took (block updates of all populations), shape (batch,).
         tolerance: What the residual was to fall below.
+        events: Synaptic events of each sample, shape (batch,); None where the solver counts none.
     """
 
     states: Mapping[str, Tensor]
     residual: Tensor
     steps: Tensor
     tolerance: float
+    events: Tensor | None = None
 
     @property
     def settled(self) -> Tensor:

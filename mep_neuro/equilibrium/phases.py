@@ -18,6 +18,7 @@ from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.modes import Frozen, Mirrored, Pair, Single
 from mep_neuro.equilibrium.response import Response
 from mep_neuro.equilibrium.settle import Limits, Rest, settle
+from mep_neuro.equilibrium.solver import current_into
 from mep_neuro.errors import UnsupportedError
 from mep_neuro.topology.spec import Equilibrium
 
@@ -31,13 +32,13 @@ class Free:
         input_rates: Rates of the clamped input, shape (batch, n_input).
         drive: Constant current of every settling population.
         membranes: Current under which each settling population took its rates, in the order of
-            `model.settling`.
+            `model.settling`; None where the solver keeps none.
     """
 
     point: FixedPoint
     input_rates: Tensor
     drive: dict[str, Tensor]
-    membranes: list[Tensor]
+    membranes: list[Tensor] | None
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def free_phase(
         watch=watch,
     )
     states = dict(zip(model.settling, rest.states, strict=True))
-    point = FixedPoint(states, rest.residual, rest.steps, limits.tolerance)
+    point = FixedPoint(states, rest.residual, rest.steps, limits.tolerance, rest.events)
     return Free(point, rates, drive, rest.membranes)
 
 
@@ -141,7 +142,7 @@ def nudged_phase(
     limits = _limits(section, section.nudged_steps, None, tolerance, max_steps)
     rest, responses = _HOW[phases](model, free, nudge, strength, limits)
     means = {name: response.mean for name, response in responses.items()}
-    point = FixedPoint(means, rest.residual, rest.steps, limits.tolerance)
+    point = FixedPoint(means, rest.residual, rest.steps, limits.tolerance, rest.events)
     return Nudged(responses, point, strength, output, output_error, _SPAN[phases] * strength)
 
 
@@ -234,13 +235,22 @@ def _frozen(
 ) -> _Outcome:
     """As _centered, with the mean of the two fixed points taken to be the free one."""
     drive = [nudge.get(name) for name in model.settling]
-    mode = Frozen(model.activations, free.membranes, model.energy_weights, partial(_size, nudge))
+    mode = Frozen(model.activations, _currents(model, free), model.energy_weights, partial(_size, nudge))
     rest = settle(model.system, mode, drive, [None] * len(drive), limits, forth=False)
     responses = {
         name: Response(free.point.states[name], state / strength)
         for name, state in zip(model.settling, rest.states, strict=True)
     }
     return rest, responses
+
+
+def _currents(model: EquilibriumNetwork, free: Free) -> list[Tensor]:
+    """Currents of the free phase, in the order of `model.settling`."""
+    if free.membranes is not None:
+        return free.membranes
+    drive = [free.drive[name] for name in model.settling]
+    states = [free.point.states[name] for name in model.settling]
+    return [current_into(model.system, block, drive, states) for block in range(len(states))]
 
 
 def _one_sided(

@@ -6,13 +6,25 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mep_neuro.equilibrium.anderson import Anderson
+from mep_neuro.equilibrium.event_driven import EventDriven
+from mep_neuro.equilibrium.lean import Lean
 from mep_neuro.equilibrium.modes import Mode
+from mep_neuro.equilibrium.momentum import Momentum
+from mep_neuro.equilibrium.solver import Make, Solver, complete
 from mep_neuro.equilibrium.sweeps import Sweeps
 from mep_neuro.equilibrium.synchronous import Synchronous
 from mep_neuro.equilibrium.system import System
 from mep_neuro.errors import SettleError
 
-SOLVERS: dict[str, type[Sweeps] | type[Synchronous]] = {"sweeps": Sweeps, "synchronous": Synchronous}
+SOLVERS: dict[str, Make] = {
+    "sweeps": Sweeps,
+    "synchronous": Synchronous,
+    "momentum": Momentum,
+    "anderson": Anderson,
+    "lean": Lean,
+    "event_driven": EventDriven,
+}
 
 LARGEST_CHANGE = 1e6
 """A step larger than this is divergence: rates are of order one."""
@@ -23,15 +35,17 @@ class Rest(NamedTuple):
 
     Attributes:
         states: State of each block, shape (..., batch, n).
-        membranes: Current under which each state was taken, same shapes.
+        membranes: Current under which each state was taken, same shapes; None where the solver keeps none.
         residual: Largest |s - rho(current)| of each sample, shape (batch,); NaN where it was not measured.
         steps: Steps each sample took, shape (batch,).
+        events: Synaptic events of each sample, shape (batch,); None where the solver counts none.
     """
 
     states: list[Tensor]
-    membranes: list[Tensor]
+    membranes: list[Tensor] | None
     residual: Tensor
     steps: Tensor
+    events: Tensor | None
 
 
 class Limits(NamedTuple):
@@ -83,11 +97,11 @@ def settle(
     if not limits.measured:
         for _ in range(limits.max_steps):
             work.step()
-        states, membranes = _complete(work.states, work.membranes, some, system)
-        return Rest(states, membranes, some.new_full((batch,), torch.nan), steps)
+        return _rest(system, work, some.new_full((batch,), torch.nan), steps)
     rows = torch.arange(batch)
     residual = some.new_full((batch,), torch.inf)
-    result: tuple[list[Tensor], list[Tensor]] | None = None
+    events = None if work.events is None else torch.zeros_like(work.events)
+    rested = _Rested()
     for step in range(1, limits.max_steps + 1):
         change = work.measured_step()
         if watch is not None:
@@ -101,40 +115,72 @@ def settle(
         done = torch.ones_like(now, dtype=torch.bool) if last else now <= limits.tolerance
         if not bool(done.any()):
             continue
-        states, membranes = _complete(work.states, work.membranes, some, system)
-        if result is None and bool(done.all()):
-            return Rest(states, membranes, now, steps.fill_(step))
-        result = result or ([_room(s, batch) for s in states], [_room(v, batch) for v in membranes])
+        everyone = bool(done.all())
+        if everyone and len(rows) == batch:
+            return _rest(system, work, now, steps.fill_(step))
         finished = rows[done]
-        for into, state in zip((*result[0], *result[1]), (*states, *membranes), strict=True):
-            into.index_copy_(-2, finished, state[..., done, :])
         residual[finished], steps[finished] = now[done], step
-        if bool(done.all()):
+        if events is not None and work.events is not None:
+            events[finished] = work.events[done]
+        if not work.in_place:
+            rested.add(system, work, finished, done)
+        if everyone:
             break
         left = torch.nonzero(~done).squeeze(1)
         rows = rows[left]
         work.keep(left)
-    assert result is not None  # the last step takes every sample
-    return Rest(*result, residual, steps)
+    if work.in_place:
+        return _rest(system, work, residual, steps)
+    del work  # its room is for the whole batch's result
+    return rested.together(residual, steps, events)
 
 
-def _room(state: Tensor, batch: int) -> Tensor:
-    return state.new_empty(*state.shape[:-2], batch, state.shape[-1])
+class _Rested:
+    """Samples at rest, in pieces: with those still at work they take the room of one batch."""
+
+    def __init__(self) -> None:
+        self._rows: list[Tensor] = []
+        self._states: list[list[Tensor]] = []
+        self._membranes: list[list[Tensor]] = []
+
+    def add(self, system: System, work: Solver, rows: Tensor, done: Tensor) -> None:
+        """Take what is done of the samples at work."""
+        self._rows.append(rows)
+        states, membranes = _complete(system, work)
+        self._states.append([state[..., done, :] for state in states])
+        if membranes is not None:
+            self._membranes.append([membrane[..., done, :] for membrane in membranes])
+
+    def together(self, residual: Tensor, steps: Tensor, events: Tensor | None) -> Rest:
+        """The whole batch in its order."""
+        order = torch.argsort(torch.cat(self._rows))
+        states = _joined(self._states, order)
+        return Rest(states, _joined(self._membranes, order) or None, residual, steps, events)
 
 
-def _complete(
-    states: Sequence[Tensor | None], membranes: Sequence[Tensor | None], some: Tensor, system: System
-) -> tuple[list[Tensor], list[Tensor]]:
+def _joined(pieces: list[list[Tensor]], order: Tensor) -> list[Tensor]:
+    """Block after block, each piece freed at once."""
+    joined = []
+    for block in range(len(pieces[0]) if pieces else 0):
+        whole = torch.cat([piece[block] for piece in pieces], dim=-2)
+        for piece in pieces:
+            piece[block] = whole[..., :0, :]
+        joined.append(whole.index_select(-2, order))
+    return joined
+
+
+def _rest(system: System, work: Solver, residual: Tensor, steps: Tensor) -> Rest:
+    """All samples came to their end at once."""
+    states, membranes = _complete(system, work)
+    return Rest(states, membranes, residual, steps, work.events)
+
+
+def _complete(system: System, work: Solver) -> tuple[list[Tensor], list[Tensor] | None]:
     """Zeros where nothing ever arrived."""
-    like = next((s for s in states if s is not None), some)
-
-    def filled(tensors: Sequence[Tensor | None]) -> list[Tensor]:
-        return [
-            like.new_zeros(*like.shape[:-1], size) if tensor is None else tensor
-            for tensor, size in zip(tensors, system.sizes, strict=True)
-        ]
-
-    return filled(states), filled(membranes)
+    states, membranes = work.states, work.membranes
+    like = [*states, *([] if membranes is None else membranes)]
+    kept = None if membranes is None else complete(system, membranes, like)
+    return complete(system, states, like), kept
 
 
 def _check(change: Tensor, step: int) -> None:

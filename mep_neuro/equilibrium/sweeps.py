@@ -11,9 +11,11 @@ dynamics whose fixed point it shares.
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from mep_neuro.equilibrium.modes import Mode
+from mep_neuro.equilibrium.solver import some_of
 from mep_neuro.equilibrium.system import System
 
 
@@ -24,6 +26,9 @@ class Sweeps:
         states: State of each block; None stands for zeros that were never touched.
         membranes: Current under which each state was taken.
     """
+
+    in_place = False
+    events = None
 
     def __init__(
         self,
@@ -42,45 +47,51 @@ class Sweeps:
 
     def step(self) -> None:
         """One half-sweep."""
-        blocks = range(len(self.states))
-        for block in blocks if self._forth else reversed(blocks):
-            if not self._fresh[block]:
-                self._update(block)
-        self._forth = not self._forth
+        self._half_sweep(None)
 
     def measured_step(self) -> Tensor:
         """One half-sweep; the largest change of each sample, shape (batch,)."""
-        before = list(self.states)
-        self.step()
-        return self._largest(before, self.states)
+        distances: list[Tensor] = []
+        self._half_sweep(distances)
+        return self._largest(distances)
 
     def residual(self) -> Tensor:
         """Largest |s - rho(current)| of each sample, shape (batch,)."""
-        after = list(self.states)
+        distances = []
         for block, fresh in enumerate(self._fresh):
             current = None if fresh else self._current(block)
             if current is not None:
-                after[block] = self._mode.activate(block, current)
-        return self._largest(self.states, after)
+                rest = self._mode.activate(block, current)
+                distances.append(self._mode.distance(block, rest, self.states[block]))
+        return self._largest(distances)
 
     def keep(self, rows: Tensor) -> None:
         """Go on with some of the samples."""
         self._system, self._mode = self._system.keep(rows), self._mode.keep(rows)
-        self._drive = [None if d is None else d.index_select(-2, rows) for d in self._drive]
-        self.states = [None if s is None else s.index_select(-2, rows) for s in self.states]
-        self.membranes = [None if v is None else v.index_select(-2, rows) for v in self.membranes]
-        self._forget()
+        self._forget()  # first: the room of the currents serves the copies
+        self._drive = some_of(self._drive, rows)
+        self.states = some_of(self.states, rows)
+        self.membranes = some_of(self.membranes, rows)
 
     def _forget(self) -> None:
         self._currents: list[list[Tensor | None]] = [[None] * len(links) for links in self._system.links]
         self._fresh = [False] * len(self.states)
 
-    def _update(self, block: int) -> None:
+    def _half_sweep(self, distances: list[Tensor] | None) -> None:
+        blocks = range(len(self.states))
+        for block in blocks if self._forth else reversed(blocks):
+            if not self._fresh[block]:
+                self._update(block, distances)
+        self._forth = not self._forth
+
+    def _update(self, block: int, distances: list[Tensor] | None) -> None:
         current = self._current(block)
         if current is None:
             return
-        self.membranes[block] = current
-        self.states[block] = self._mode.activate(block, current)
+        state = self._mode.activate(block, current)
+        if distances is not None:
+            distances.append(self._mode.distance(block, state, self.states[block]))
+        self.membranes[block], self.states[block] = current, state
         self._fresh[block] = True
         for target, position in self._system.targets[block]:
             self._currents[target][position] = None
@@ -108,15 +119,9 @@ class Sweeps:
                 total = current if total is None else total + current
         return total
 
-    def _largest(self, old: Sequence[Tensor | None], new: Sequence[Tensor | None]) -> Tensor:
-        """Largest difference over the blocks that differ, shape (batch,)."""
-        total: Tensor | None = None
-        for block, (before, after) in enumerate(zip(old, new, strict=True)):
-            if after is None or after is before:
-                continue
-            distance = self._mode.distance(block, after, before)
-            total = distance if total is None else total.maximum(distance)
-        if total is not None:
-            return total
-        some = next(t for t in (*new, *self._drive) if t is not None)
+    def _largest(self, distances: list[Tensor]) -> Tensor:
+        """Largest distance of each sample over the blocks, shape (batch,)."""
+        if distances:
+            return distances[0] if len(distances) == 1 else torch.stack(distances).amax(0)
+        some = next(t for t in (*self.states, *self._drive) if t is not None)
         return some.new_zeros(some.shape[-2])

@@ -22,6 +22,9 @@ class Synchronous:
         membranes: Membrane of each block.
     """
 
+    in_place = False
+    events = None
+
     def __init__(
         self,
         system: System,

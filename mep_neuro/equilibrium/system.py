@@ -45,12 +45,14 @@ class System:
         links: `links[b]` are the currents into block b.
         targets: `targets[b]` are (block, position in its links) of the currents that b sends.
         step_fraction: dt / tau_mem of each block.
+        linear: Whether every current is linear in the states.
         bound: Spectral bound gamma that learning keeps the coupled map under, or None.
     """
 
     def __init__(self, model: "EquilibriumNetwork", input_rates: Tensor | None = None) -> None:
         """Read the couplings of a model; attention to the clamped input needs its rates too."""
         self._model, self._input_rates = model, input_rates
+        self.linear = model.linear
         self.names = model.settling
         self.sizes = [model.network.populations[name].size for name in self.names]
         index = {name: i for i, name in enumerate(self.names)}

@@ -209,8 +209,10 @@ class Nudge(Section):
 class Equilibrium(Section):
     """How the network settles."""
 
-    solver: Literal["sweeps", "synchronous"] = Field(
-        "sweeps", description="block updates back and forth, or the membrane dynamics step by step"
+    solver: Literal["sweeps", "synchronous", "momentum", "anderson", "lean", "event_driven"] = Field(
+        "sweeps",
+        description="block updates back and forth; the membrane dynamics step by step; over-relaxed sweeps; "
+        "extrapolated sweeps; sweeps in the least memory; differences sent through a threshold",
     )
     tolerance: Positive = Field(1e-4, description="largest |s - rho(current)| of a settled sample")
     max_steps: Count = Field(200, description="steps after which a settle gives up")

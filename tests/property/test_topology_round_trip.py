@@ -65,7 +65,12 @@ def specs(draw: st.DrawFn) -> NetworkSpec:
     nudge = draw(
         optional(beta=POSITIVE, phases=st.sampled_from(["centered", "one_sided"]), max_current=POSITIVE)
     )
-    equilibrium = draw(optional(solver=st.sampled_from(["sweeps", "synchronous"]), tolerance=POSITIVE))
+    equilibrium = draw(
+        optional(
+            solver=st.sampled_from(["sweeps", "synchronous", "momentum", "anderson", "lean", "event_driven"]),
+            tolerance=POSITIVE,
+        )
+    )
     return read_spec(
         {
             "name": draw(st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,63}", fullmatch=True)),

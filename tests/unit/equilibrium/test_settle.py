@@ -11,13 +11,14 @@ from mep_neuro.backends.load import load
 from mep_neuro.equilibrium.fixed_point import FixedPoint
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.phases import free_phase, nudged_phase
+from mep_neuro.equilibrium.settle import SOLVERS
 from mep_neuro.equilibrium.trainer import Trainer
 from mep_neuro.errors import SettleError, StimulusError
 from mep_neuro.simulation.build import build
 from mep_neuro.simulation.coupling import coupled_map, spectral_radius
 from mep_neuro.topology.spec import NetworkSpec
 
-SOLVERS = pytest.mark.parametrize("solver", ["sweeps", "synchronous"])
+EVERY_SOLVER = pytest.mark.parametrize("solver", sorted(SOLVERS))
 
 
 def chain(
@@ -56,7 +57,7 @@ def features(samples: int = 5) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(0).uniform(0.0, 1.0, (samples, 8)))
 
 
-@SOLVERS
+@EVERY_SOLVER
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_settled_batch_says_so(solver: str, dtype: torch.dtype) -> None:
     model = chain("tanh", 0.5, dtype)
@@ -69,7 +70,7 @@ def test_a_settled_batch_says_so(solver: str, dtype: torch.dtype) -> None:
     )
 
 
-@SOLVERS
+@EVERY_SOLVER
 def test_the_residual_is_the_distance_from_rest(solver: str) -> None:
     """Of the states that are given out, not of those a step before; computed here by hand."""
     model = chain("tanh", 0.9)
@@ -82,7 +83,7 @@ def test_the_residual_is_the_distance_from_rest(solver: str) -> None:
         assert torch.allclose(free.point.residual, torch.maximum(gap1, gap2), rtol=0, atol=1e-14)
 
 
-@SOLVERS
+@EVERY_SOLVER
 def test_too_few_steps_are_told(solver: str) -> None:
     point = free_phase(chain("tanh", 0.9), features(), solver=solver, tolerance=1e-9, max_steps=4).point
     assert not bool(point.settled.any())
@@ -107,7 +108,7 @@ def test_a_residual_that_is_no_number_is_not_settled() -> None:
     assert point.status.startswith("not settled: 1 of 2 samples")
 
 
-@SOLVERS
+@EVERY_SOLVER
 def test_a_bounded_network_may_cycle_and_is_not_called_settled(solver: str) -> None:
     """Inhibition of radius 6 among hard sigmoids: all at once they swing, and it must be told."""
     model = chain("hard_sigmoid", 6.0)
@@ -121,7 +122,7 @@ def test_a_bounded_network_may_cycle_and_is_not_called_settled(solver: str) -> N
     assert h2.shape == (5, 8)
 
 
-@SOLVERS
+@pytest.mark.parametrize("solver", sorted(set(SOLVERS) - {"anderson"}))
 def test_divergence_raises_with_the_weights_unchanged(solver: str) -> None:
     model = chain("relu", 3.0, torch.float32)
     before = model.arrays()
@@ -130,7 +131,14 @@ def test_divergence_raises_with_the_weights_unchanged(solver: str) -> None:
     assert_same(before, model.arrays())
 
 
-@SOLVERS
+def test_anderson_goes_back_from_divergence_and_tells_that_it_did_not_settle() -> None:
+    """Its safeguard undoes every rise, so nothing grows, and nothing rests."""
+    point = free_phase(chain("relu", 3.0, torch.float32), features(), solver="anderson").point
+    assert not bool(point.settled.any())
+    assert point.status.startswith("not settled: 5 of 5 samples after 200 steps")
+
+
+@EVERY_SOLVER
 def test_what_is_not_finite_raises(solver: str) -> None:
     model = chain("tanh", 0.5)
     model.weights["inner"][0, 0] = torch.nan

@@ -1,0 +1,114 @@
+"""Solver `momentum`: successive over-relaxation of the sweeps.
+
+    s <- s + omega (rho(current) - s)
+
+block after block, always in the same order. With the coupled map's radius at most gamma < 1,
+
+    omega = 2 / (1 + sqrt(1 - gamma^2))
+
+is safe and, for layers in a row, the best: the error falls by omega - 1 a sweep instead of gamma^2
+(gamma 0.9: 0.39 instead of 0.81). Without a bound below 1, and for currents that are not linear, omega
+is 1. Where a population couples to itself (a lattice) all blocks move at once by the second-order
+form, s_new = s_before + omega (rho(current) - s_before), which is over-relaxation of two copies of
+the network that see only each other.
+
+Safeguard: a sample whose change has not fallen over `CHECKED_EVERY` measured steps halves its
+omega - 1; at omega = 1 these are plain sweeps.
+
+Source: Young 1954 (omega); Cryer 1971 (boxes: any omega in (0, 2) converges on a convex quadratic
+energy); Golub and Varga 1961 (second-order form).
+"""
+
+from collections.abc import Sequence
+from math import sqrt
+
+import torch
+from torch import Tensor
+
+from mep_neuro.equilibrium.modes import Mode
+from mep_neuro.equilibrium.solver import complete, current_into, some_of
+from mep_neuro.equilibrium.solver import residual as residual_of
+from mep_neuro.equilibrium.system import System
+
+CHECKED_EVERY = 8
+"""Over-relaxed changes grow like k omega^k at first: a check of every step would see rises that pass."""
+
+
+def safe_omega(system: System) -> float:
+    """Over-relaxation that the spectral bound allows."""
+    if system.bound is None or system.bound >= 1.0 or not system.linear:
+        return 1.0
+    return 2.0 / (1.0 + sqrt(1.0 - system.bound**2))
+
+
+class Momentum:
+    """Over-relaxed block updates.
+
+    Attributes:
+        states: State of each block.
+        omega: Over-relaxation of each sample, shape (batch, 1).
+    """
+
+    in_place = False
+    membranes = None
+    events = None
+
+    def __init__(
+        self,
+        system: System,
+        mode: Mode,
+        drive: Sequence[Tensor | None],
+        states: Sequence[Tensor | None],
+        *,
+        forth: bool = True,
+    ) -> None:
+        """Start from states; they are not changed in place."""
+        self._system, self._mode, self._drive = system, mode, list(drive)
+        self.states = complete(system, states, drive)
+        self._order = range(len(self.states)) if forth else range(len(self.states))[::-1]
+        looped = any(link.source == b for b, links in enumerate(system.links) for link in links)
+        self._before = list(self.states) if looped and system.linear else None
+        some = self.states[0]
+        self.omega = some.new_full((some.shape[-2], 1), safe_omega(system))
+        self._checked = some.new_full((some.shape[-2],), torch.inf)
+        self._steps = 0
+
+    def step(self) -> None:
+        """One sweep."""
+        self._sweep()
+
+    def measured_step(self) -> Tensor:
+        """One sweep; the largest |rho(current) - s| of each sample when its block's turn came."""
+        change = torch.stack(self._sweep()).amax(0)
+        self._steps += 1
+        if self._steps % CHECKED_EVERY == 0:
+            risen = (change >= self._checked).unsqueeze(-1)
+            self.omega = torch.where(risen, (self.omega + 1.0) / 2, self.omega)
+            self._checked = change
+        return change
+
+    def residual(self) -> Tensor:
+        """Largest |s - rho(current)| of each sample, shape (batch,)."""
+        return residual_of(self._system, self._mode, self._drive, self.states)
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with some of the samples."""
+        self._system, self._mode = self._system.keep(rows), self._mode.keep(rows)
+        self._drive = some_of(self._drive, rows)
+        self.states = [s.index_select(-2, rows) for s in self.states]
+        if self._before is not None:
+            self._before = [s.index_select(-2, rows) for s in self._before]
+        self.omega, self._checked = self.omega[rows], self._checked[rows]
+
+    def _sweep(self) -> list[Tensor]:
+        distances = []
+        seen = self.states if self._before is None else list(self.states)
+        for block in self._order:
+            state = self.states[block]
+            rest = self._mode.activate(block, current_into(self._system, block, self._drive, seen))
+            distances.append(self._mode.distance(block, rest, state))
+            base = state if self._before is None else self._before[block]
+            self.states[block] = torch.lerp(base, rest, self.omega)
+        if self._before is not None:
+            self._before = seen
+        return distances
