@@ -124,6 +124,8 @@ def _report(network: Network) -> ConversionReport:
 
 
 def _feedback(projection: Projection) -> str:
-    if projection.feedback_weight is not None:
-        return "random fixed feedback weights"
-    return "antisymmetric weights" if (projection.synapses.gain < 0).any() else "tied weights"
+    return (
+        "random fixed feedback weights"
+        if projection.feedback == "random"
+        else f"{projection.feedback} weights"
+    )

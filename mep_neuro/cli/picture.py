@@ -47,7 +47,7 @@ def draw(network: Network, path: Path) -> None:
     page.axis("off")
     _title(page, network, width, height)
     for name, population in network.populations.items():
-        if is_cube(population):
+        if is_cube(network, population):
             x, y, w, h = places[name]
             frame = ((x - w / 2) / width, (y - h / 2) / height, w / width, h / height)
             draw_cube(figure, page, network, population, frame, (x, y, w, h))
@@ -57,9 +57,11 @@ def draw(network: Network, path: Path) -> None:
     figure.savefig(path)
 
 
-def is_cube(population: Population) -> bool:
-    """Whether a population is drawn in 3D."""
-    return len(population.shape) == 3
+def is_cube(network: Network, population: Population) -> bool:
+    """Whether a population is drawn in 3D: three axes that are no channels of images."""
+    name = population.name
+    images = any(p.kind == "conv2d" and name in (p.pre, p.post) for p in network.projections.values())
+    return len(population.shape) == 3 and not images
 
 
 def columns_of(names: Iterable[str], arrows: Iterable[tuple[str, str]]) -> dict[str, int]:
@@ -92,24 +94,24 @@ def _layout(network: Network) -> tuple[dict[str, _Place], float, float]:
     groups: dict[int, list[Population]] = {}
     for name, population in network.populations.items():
         groups.setdefault(column[name], []).append(population)
-    heights = {c: sum(_height(p) + 0.9 for p in group) for c, group in groups.items()}
+    heights = {c: sum(_height(network, p) + 0.9 for p in group) for c, group in groups.items()}
     height = max(heights.values()) + 1.3
     places: dict[str, _Place] = {}
     left = 0.4
     for index in sorted(groups):
-        w = max(_CUBE if is_cube(p) else _COLUMN for p in groups[index])
+        w = max(_CUBE if is_cube(network, p) else _COLUMN for p in groups[index])
         top = (height - 0.9 + heights[index]) / 2
         for population in groups[index]:
-            h = _height(population)
-            own = _CUBE if is_cube(population) else _COLUMN
+            h = _height(network, population)
+            own = _CUBE if is_cube(network, population) else _COLUMN
             places[population.name] = (left + w / 2, top - 0.35 - h / 2, own, h)
             top -= h + 0.9
         left += w + _GAP
     return places, max(left - _GAP + 0.4, 6.0), height
 
 
-def _height(population: Population) -> float:
-    return _CUBE if is_cube(population) else _BOX
+def _height(network: Network, population: Population) -> float:
+    return _CUBE if is_cube(network, population) else _BOX
 
 
 def _title(page: Any, network: Network, width: float, height: float) -> None:
@@ -183,7 +185,8 @@ def _arrow(
 def _label(page: Any, projection: Projection, at: tuple[float, float], both: bool) -> None:
     """The name above the arrow, what it is below."""
     fixed = "" if projection.plastic else ", fixed"
-    gain = f"\nfeedback gain {projection.feedback_gain:g}" if both else ""
+    kind = "" if projection.feedback == "tied" else f"{projection.feedback} "
+    gain = f"\n{kind}feedback gain {abs(projection.feedback_gain):g}" if both else ""
     below = f"{projection.kind}{fixed}\n{projection.synapses.pre.size:,} synapses{gain}"
     name = _short(projection.name, 20)
     paper = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85}  # for slanted arrows

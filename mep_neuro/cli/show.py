@@ -74,6 +74,7 @@ _PROJECTION_COLUMNS = (
     ("post", "post"),
     ("connector", "connector"),
     ("synapses", "synapses"),
+    ("feedback", "feedback"),
     ("feedback gain", "feedback_gain"),
     ("weight gain", "weight_gain"),
     ("plastic", "plastic"),
@@ -91,6 +92,9 @@ def _print_tables(summary: dict[str, Any]) -> None:
         f"weights {_size(summary['weight_bytes'])}, lambda of the coupled map "
         f"{summary['spectral_radius']:.3f} (spectral bound: {'none' if bound is None else bound})"
     )
+    if summary["without_energy"]:
+        names = ", ".join(summary["without_energy"])
+        typer.echo(f"no energy belongs to it: the feedback of {names} is not tied; settling may circle")
 
 
 def _table(columns: tuple[tuple[str, str], ...], rows: list[dict[str, Any]]) -> Any:

@@ -17,6 +17,7 @@ def network_summary(network: Network) -> dict[str, Any]:
         "weight_bytes": sum(p["weight_bytes"] for p in projections),
         "spectral_radius": spectral_radius(coupled_map(network)),
         "spectral_bound": network.spec.consolidation.spectral_bound,
+        "without_energy": list(network.without_energy),
         "populations": populations,
         "projections": projections,
     }
@@ -44,7 +45,8 @@ def _projection(network: Network, projection: Projection) -> dict[str, Any]:
         "post": section.post,
         "connector": projection.kind,
         "synapses": int(projection.synapses.pre.size),
-        "feedback_gain": projection.feedback_gain,
+        "feedback": projection.feedback,
+        "feedback_gain": abs(projection.feedback_gain),
         "weight_gain": section.weight.gain,
         "plastic": projection.plastic,
         "weight_bytes": int(projection.weight.nbytes),

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from mep_neuro.equilibrium.model import EquilibriumNetwork
+from mep_neuro.errors import UnsupportedError
 
 
 def energy(
@@ -30,8 +31,17 @@ def energy(
         states: Rates of every settling population, shape (batch, n) each.
         drive: Constant current of each, as `Free.drive`; add a nudge for the nudged phase's energy.
         input_rates: Rates of the clamped input, as `Free.input_rates`; attention to it needs them.
+
+    Raises:
+        UnsupportedError: Random or antisymmetric feedback leaves the network without an energy.
     """
     network = model.network
+    if network.without_energy:
+        name = network.without_energy[0]
+        raise UnsupportedError(
+            f"projections.{name}: {network.projections[name].feedback} feedback has no energy; "
+            "write feedback: tied, or look at the residual alone"
+        )
     total = torch.zeros(len(next(iter(states.values()))), dtype=model.dtype)
     for name in model.settling:
         population, s = network.populations[name], states[name]
@@ -41,7 +51,7 @@ def energy(
         synapses = network.projections[name].synapses
         post, pre, slot = (torch.as_tensor(i) for i in (synapses.post, synapses.pre, synapses.slot))
         k = torch.as_tensor(network.populations[coupling.post].energy_weight, dtype=model.dtype)
-        weight = (k[post] * coupling.weight.reshape(-1)[slot]).to(model.dtype)
+        weight = (k[post] * coupling.weight.reshape(-1)[slot] * synapses.scale).to(model.dtype)
         shape = (states[coupling.post].shape[1], states[coupling.pre].shape[1])
         matrix = torch.sparse_coo_tensor(torch.stack([post, pre]), weight, shape, check_invariants=False)
         total = total - (states[coupling.post] * (matrix @ states[coupling.pre].T).T).sum(1)

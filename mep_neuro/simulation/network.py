@@ -101,6 +101,13 @@ class Projection:
         return self.synapses.gain * self.synapses.scale * weight.ravel()[self.synapses.slot]
 
     @property
+    def feedback(self) -> str:
+        """'tied', 'random' or 'antisymmetric'; an energy that settling lowers belongs to tied alone."""
+        if self.feedback_weight is not None:
+            return "random"
+        return "antisymmetric" if self.feedback_gain < 0.0 else "tied"
+
+    @property
     def pre_units(self) -> NDArray[np.intp]:
         """Units of the pre population that the projection sees, ascending."""
         return np.unique(self.synapses.pre)
@@ -133,6 +140,11 @@ class Network:
     def dynamic(self) -> tuple[Population, ...]:
         """The populations that settle."""
         return tuple(p for p in self.populations.values() if p.dynamic)
+
+    @property
+    def without_energy(self) -> tuple[str, ...]:
+        """Projections whose feedback leaves the network without an energy that settling lowers."""
+        return tuple(name for name, p in self.projections.items() if p.feedback != "tied")
 
     def arrays(self) -> dict[str, Array]:
         """Every number that a RUN stores, by name; `with_arrays` takes them back."""
