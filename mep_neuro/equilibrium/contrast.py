@@ -1,13 +1,60 @@
 """The local contrast: what each synapse sees at its two ends, nudged minus free."""
 
+import math
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+import torch
 from torch import Tensor
 
+from mep_neuro.equilibrium.couplings.base import Coupling
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.phases import Free, Nudged
 from mep_neuro.equilibrium.response import Response
 
+Term = Callable[[Tensor | None, float], Tensor]
+"""`term(None, 0)` makes a parameter's contrast; `term(into, keep)` makes into = keep into + contrast."""
 
-def contrast(model: EquilibriumNetwork, free: Free, nudged: Nudged) -> dict[str, Tensor]:
+
+class Contrast(Mapping[str, Tensor]):
+    """Contrasts of a batch by the names of `Network.arrays()`, averaged over it.
+
+    A weight's contrast is one product of two matrices, made when it is read; `accumulate` adds it
+    to a trace without a copy in between, as a synapse's eligibility does.
+
+    Attributes:
+        finite: Whether all of them are known to be finite.
+    """
+
+    def __init__(self, weights: Mapping[str, Term], biases: Mapping[str, Tensor]) -> None:
+        """Take how to make each weight's contrast, and the biases' contrasts."""
+        self._weights, self._biases = weights, biases
+        # A bias's contrast sums its units' responses: where these are finite, so are their products.
+        sums = [bias.sum() for bias in biases.values()]
+        self.finite = bool(sums) and math.isfinite(float(torch.stack(sums).sum()))
+
+    def accumulate(self, name: str, into: Tensor, keep: float) -> None:
+        """into = keep * into + contrast, in place."""
+        if name in self._weights:
+            self._weights[name](into, keep)
+        else:
+            into.mul_(keep).add_(self._biases[name])
+
+    def __getitem__(self, name: str) -> Tensor:
+        """The contrast of one parameter, shaped like it."""
+        return self._biases[name] if name in self._biases else self._weights[name](None, 0.0)
+
+    def __iter__(self) -> Iterator[str]:
+        """Names of the weights, then of the biases."""
+        yield from self._weights
+        yield from self._biases
+
+    def __len__(self) -> int:
+        """Number of plastic parameters."""
+        return len(self._weights) + len(self._biases)
+
+
+def contrast(model: EquilibriumNetwork, free: Free, nudged: Nudged) -> Contrast:
     """Contrast of every plastic weight and bias, averaged over the batch; an estimate of -dC/dtheta.
 
     dW = k_post [s_post s_pre (plus) - s_post s_pre (minus)] / (beta_plus - beta_minus), with k the
@@ -15,33 +62,43 @@ def contrast(model: EquilibriumNetwork, free: Free, nudged: Nudged) -> dict[str,
     dynamics learns by the delta rule (y - s) s_pre at the free fixed point, which is the
     contrast's limit for weights that enter the cost alone.
 
-    Returns:
-        Tensors like the parameters, by the names of `Network.arrays()`.
-
     Source: Scellier and Bengio 2017, equation 11; Laborieux et al. 2021, equation 9.
     """
     share = 1.0 / free.input_rates.shape[0]
     responses = {**nudged.responses, model.input_name: Response(free.input_rates, None)}
-    total: dict[str, Tensor] = {}
+    weights: dict[str, Term] = {}
     for name, coupling in (*model.inputs.items(), *model.couplings.items()):
         if coupling.plastic:
-            total[f"projections.{name}.weight"] = coupling.contrast(
-                responses[coupling.pre], responses[coupling.post], share
-            )
+            ends = responses[coupling.pre], responses[coupling.post]
+            weights[f"projections.{name}.weight"] = partial(_weight, coupling, ends, share)
     for name, attention in model.attentions.items():
         if attention.plastic:
             ends = responses[attention.pre], responses[attention.post]
-            total[f"projections.{name}.weight"] = attention.phase_contrast(*ends, nudged.span, share)
+            made = attention.phase_contrast(*ends, nudged.span, share)
+            weights[f"projections.{name}.weight"] = partial(_made, made)
     for name, coupling in model.readouts.items():
         if coupling.plastic:
             seen = model.seen(name, free.point.states[coupling.pre])
-            total[f"projections.{name}.weight"] = coupling.contrast(
-                Response(seen, None), Response(seen, nudged.output_error), share
-            )
+            ends = Response(seen, None), Response(seen, nudged.output_error)
+            weights[f"projections.{name}.weight"] = partial(_weight, coupling, ends, share)
+    biases = {}
     for name, energy_weight in model.plastic_biases.items():
         slope = responses[name].slope if name in responses else nudged.output_error
         assert slope is not None
         bias = slope.sum(0).mul_(share)
         bias = bias if energy_weight is None else bias.mul_(energy_weight)
-        total[f"populations.{name}.bias"] = model.shared(name, bias)
-    return total
+        biases[f"populations.{name}.bias"] = model.shared(name, bias)
+    return Contrast(weights, biases)
+
+
+def _weight(
+    coupling: Coupling, ends: tuple[Response, Response], share: float, into: Tensor | None, keep: float
+) -> Tensor:
+    if into is None:
+        return coupling.contrast(*ends, share)
+    coupling.accumulate(*ends, share, into, keep)
+    return into
+
+
+def _made(value: Tensor, into: Tensor | None, keep: float) -> Tensor:
+    return value if into is None else into.mul_(keep).add_(value)

@@ -1,7 +1,7 @@
 """From contrasts to new weights: plasticity at every update, consolidation every `period` updates.
 
-The optimizers are those of torch; they read a gradient that is minus the local contrast. No
-autograd graph is ever built.
+Adam and Muon are torch's; they read a gradient that is minus the local contrast. No autograd graph
+is ever built.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mep_neuro.equilibrium.contrast import Contrast
+from mep_neuro.equilibrium.eligibility import Eligibility, accumulate
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.spectral_bound import SpectralBound
 from mep_neuro.errors import SettleError
@@ -42,13 +44,14 @@ class Learner:
             for key, p in self._parameters.items()
             if consolidation.method == "muon" and key.endswith(".weight") and p.ndim == 2
         }
-        rest = [p for key, p in self._parameters.items() if key not in self._consolidated]
+        rest = {key: p for key, p in self._parameters.items() if key not in self._consolidated}
+        sgd = learning.optimizer == "sgd"
+        self._eligibility = Eligibility(rest if sgd else {}, learning.momentum)
         self._optimizers: list[torch.optim.Optimizer] = []
-        if rest and learning.optimizer == "sgd":
-            sgd = torch.optim.SGD(rest, lr=learning.lr, momentum=learning.momentum, fused=True, maximize=True)
-            self._optimizers.append(sgd)
-        elif rest:
-            adam = torch.optim.Adam(rest, lr=learning.lr, betas=ADAM_BETAS, eps=ADAM_EPSILON, maximize=True)
+        if rest and not sgd:
+            adam = torch.optim.Adam(
+                list(rest.values()), lr=learning.lr, betas=ADAM_BETAS, eps=ADAM_EPSILON, maximize=True
+            )
             self._optimizers.append(adam)
         if self._consolidated:
             muon = torch.optim.Muon(
@@ -68,28 +71,34 @@ class Learner:
         if self._bound is not None:
             self.radius = self._bound.enforce()
 
-    def update(
-        self, contrast: Mapping[str, Tensor], rate_factor: float = 1.0, *, finite: bool = False
-    ) -> None:
+    def update(self, contrast: Mapping[str, Tensor], rate_factor: float = 1.0) -> None:
         """Take one contrast.
 
         Args:
             contrast: By the names of `Network.arrays()`, averaged over the batch.
             rate_factor: Multiplies every learning rate, for schedules.
-            finite: The contrast is known to be finite and is not looked at again.
 
         Raises:
             SettleError: A contrast is not finite; no weight has changed.
         """
-        if not finite:
+        if not (isinstance(contrast, Contrast) and contrast.finite):
             _refuse_not_finite(contrast)
         self.updates += 1
         due = self.updates % self._model.spec.consolidation.updates == 0
+        self._eligibility.step(contrast, self._model.spec.learning.lr * rate_factor)
+        self._step_optimizers(contrast, rate_factor, due)
+        self._model.weights_changed()
+        if due:
+            self.bound_now()
+
+    def _step_optimizers(self, contrast: Mapping[str, Tensor], rate_factor: float, due: bool) -> None:
+        if not self._optimizers:
+            return
         for key, parameter in self._parameters.items():
-            if key in self._consolidated:
-                self._sums[key] += contrast[key]
+            if key in self._sums:
+                accumulate(contrast, key, self._sums[key], 1.0)
                 parameter.grad = -self._sums[key] if due else None
-            else:
+            elif key not in self._eligibility.traces:
                 parameter.grad = contrast[key]
         for optimizer, rates in zip(self._optimizers, self._rates, strict=True):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
@@ -98,9 +107,6 @@ class Learner:
         if due:
             for total in self._sums.values():
                 total.zero_()
-        self._model.weights_changed()
-        if due:
-            self.bound_now()
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Everything a resumed learner needs, as arrays."""
@@ -110,8 +116,8 @@ class Learner:
                 for key, value in entries.items():
                     if value is not None:
                         arrays[f"optimizer.{number}.{index}.{key}"] = torch.as_tensor(value).numpy().copy()
-        for key, total in self._sums.items():
-            arrays[f"eligibility.{key}"] = total.numpy().copy()
+        for key, trace in {**self._sums, **self._eligibility.traces}.items():
+            arrays[f"eligibility.{key}"] = trace.numpy().copy()
         if self._bound is not None:
             arrays["bound.vector"] = self._bound.vector.numpy().copy()
             arrays["bound.radius"] = np.array([np.nan if self.radius is None else self.radius])
@@ -127,8 +133,9 @@ class Learner:
                     _, _, index, key = name.split(".", 3)
                     state.setdefault(int(index), {})[key] = torch.from_numpy(value.copy())
             optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-        for key in self._sums:
-            self._sums[key] = torch.from_numpy(arrays[f"eligibility.{key}"].copy())
+        for traces in (self._sums, self._eligibility.traces):
+            for key in traces:
+                traces[key] = torch.from_numpy(arrays[f"eligibility.{key}"].copy())
         if self._bound is not None:
             self._bound.vector = torch.from_numpy(arrays["bound.vector"].copy())
             radius = float(arrays["bound.radius"][0])

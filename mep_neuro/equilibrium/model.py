@@ -48,13 +48,13 @@ class EquilibriumNetwork(nn.Module):
         self.energy_weights = [
             torch.tensor(abs(network.populations[name].energy_weight), dtype=dtype) for name in self.settling
         ]
-        self.biases = nn.ParameterDict()
+        self.biases: dict[str, nn.Parameter] = {}
         for name, population in network.populations.items():
             if population.role != "input":
-                self.biases[name] = nn.Parameter(
-                    torch.tensor(population.bias, dtype=dtype), requires_grad=False
-                )
-        self.weights = nn.ParameterDict()
+                bias = torch.tensor(population.bias, dtype=dtype)
+                self.biases[name] = nn.Parameter(bias, requires_grad=False)
+                self.register_parameter(f"bias_{name}", self.biases[name])
+        self.weights: dict[str, nn.Parameter] = {}
         self.couplings: dict[str, DenseCoupling | PairCoupling | LatticeCoupling] = {}
         self.attentions: dict[str, AttentionCoupling] = {}
         self.inputs: dict[str, DenseCoupling | PairCoupling] = {}
@@ -74,11 +74,15 @@ class EquilibriumNetwork(nn.Module):
         }
         self.positions = network.output.positions
         self.system = System(self)
+        for kind, parameters in (("bias", self.biases), ("weight", self.weights)):
+            for name, parameter in parameters.items():
+                self.register_parameter(f"{kind}:{name}", parameter)
 
     def _add(
         self, name: str, coupling: DenseCoupling | PairCoupling | LatticeCoupling | AttentionCoupling
     ) -> None:
         self.weights[name] = coupling.weight
+        self.register_parameter(f"weight_{name}", coupling.weight)
         if isinstance(coupling, AttentionCoupling):
             self.attentions[name] = coupling
             return

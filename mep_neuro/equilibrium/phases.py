@@ -4,7 +4,6 @@ Source: Scellier and Bengio 2017 (phases); Laborieux et al. 2021 (centered, -bet
 The nudge is the constant current -beta dC/ds taken at the free fixed point (design).
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -144,12 +143,6 @@ def nudged_phase(
     means = {name: response.mean for name, response in responses.items()}
     point = FixedPoint(means, rest.residual, rest.steps, limits.tolerance, rest.events)
     return Nudged(responses, point, strength, output, output_error, _SPAN[phases] * strength)
-
-
-def responses_finite(nudged: Nudged) -> bool:
-    """Whether every response is finite, and with them the contrast: a sum is finite only if its terms are."""
-    sums = [response.slope.sum() for response in nudged.responses.values() if response.slope is not None]
-    return math.isfinite(float(torch.stack([*sums, nudged.output_error.sum()]).sum()))
 
 
 def _limits(

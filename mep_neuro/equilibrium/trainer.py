@@ -17,7 +17,7 @@ from mep_neuro.equilibrium.cost import cost
 from mep_neuro.equilibrium.fixed_point import FixedPoint
 from mep_neuro.equilibrium.learner import Learner
 from mep_neuro.equilibrium.model import EquilibriumNetwork
-from mep_neuro.equilibrium.phases import Free, free_phase, nudged_phase, responses_finite
+from mep_neuro.equilibrium.phases import Free, free_phase, nudged_phase
 from mep_neuro.errors import DataError
 
 Gradient = Callable[[EquilibriumNetwork, Tensor, Tensor], "Step"]
@@ -31,13 +31,11 @@ class Step:
         contrast: What each parameter is to be moved along, by the names of `Network.arrays()`.
         output: Output rates in the free phase, shape (batch, n_output).
         points: The fixed points of the phases, the free one first.
-        finite: Whether the contrast is known to be finite.
     """
 
-    contrast: dict[str, Tensor]
+    contrast: Mapping[str, Tensor]
     output: Tensor
     points: tuple[FixedPoint, ...]
-    finite: bool = False
 
     @property
     def settled(self) -> int:
@@ -55,9 +53,7 @@ def equilibrium_propagation(model: EquilibriumNetwork, features: Tensor, target:
     """The contrast of a batch by a free and a nudged phase."""
     free = free_phase(model, features)
     nudged = nudged_phase(model, free, target)
-    return Step(
-        contrast(model, free, nudged), nudged.output, (free.point, nudged.point), responses_finite(nudged)
-    )
+    return Step(contrast(model, free, nudged), nudged.output, (free.point, nudged.point))
 
 
 class Trainer:
@@ -122,7 +118,7 @@ class Trainer:
         labels = self._labels[rows]
         target = one_hot(self.model, labels)
         step = self._gradient(self.model, self._features[rows], target)
-        self._learner.update(step.contrast, self._rate_factor(), finite=step.finite)
+        self._learner.update(step.contrast, self._rate_factor())
         self.update += 1
         samples = len(rows)
         costs = cost(self.model.spec.equilibrium.nudge.cost, step.output, target, self.model.positions)

@@ -7,6 +7,7 @@ each synapse sees at its two ends, nudged minus free.
 import torch
 from torch import Tensor, nn
 
+from mep_neuro.equilibrium.response import Response
 from mep_neuro.simulation.network import Projection
 
 
@@ -47,6 +48,14 @@ class Coupling:
     def feedback_onto(self, base: Tensor, post: Tensor) -> Tensor:
         """base + g W^T s_post, in one pass where that is possible."""
         return base + self.feedback(post)
+
+    def contrast(self, pre: Response, post: Response, factor: float = 1.0) -> Tensor:
+        """factor k (slope_post mean_pre^T + mean_post slope_pre^T), summed over the batch."""
+        raise NotImplementedError
+
+    def accumulate(self, pre: Response, post: Response, factor: float, into: Tensor, keep: float) -> None:
+        """into = keep * into + contrast, in place."""
+        into.mul_(keep).add_(self.contrast(pre, post, factor))
 
     def bound(self) -> None:
         """Bring the weight back under the projection's own bound; most have none."""

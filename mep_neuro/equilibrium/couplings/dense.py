@@ -60,20 +60,19 @@ class DenseCoupling(Coupling):
 
     def contrast(self, pre: Response, post: Response, factor: float = 1.0) -> Tensor:
         """factor k (slope_post mean_pre^T + mean_post slope_pre^T), summed over the batch."""
+        total = torch.empty_like(self.weight)
+        self.accumulate(pre, post, factor, total, 0.0)  # keep 0: what stands in `total` is not read
+        return total
+
+    def accumulate(self, pre: Response, post: Response, factor: float, into: Tensor, keep: float) -> None:
+        """into = keep * into + contrast, each product added in one pass."""
         assert post.slope is not None  # nothing projects into a clamped population
         factor = factor * self.energy_weight
-        total = torch.addmm(
-            self.weight,  # not read: beta is 0
-            self.take(post.slope, self.post_units).T,
-            self.take(pre.mean, self.pre_units),
-            beta=0,
-            alpha=factor,
-        )
+        slope, mean = self.take(post.slope, self.post_units), self.take(pre.mean, self.pre_units)
+        into.addmm_(slope.T, mean, beta=keep, alpha=factor)
         if pre.slope is not None:
-            total.addmm_(
-                self.take(post.mean, self.post_units).T, self.take(pre.slope, self.pre_units), alpha=factor
-            )
-        return total
+            mean, slope = self.take(post.mean, self.post_units), self.take(pre.slope, self.pre_units)
+            into.addmm_(mean.T, slope, alpha=factor)
 
     @staticmethod
     def take(state: Tensor, units: Tensor | None) -> Tensor:

@@ -37,13 +37,15 @@ class PointwiseCoupling(DenseCoupling):
         """base + g W^T s_post."""
         return base + self.feedback(post)
 
-    def contrast(self, pre: Response, post: Response, factor: float = 1.0) -> Tensor:
-        """As of a dense projection, summed over the positions too; like the weight."""
+    def accumulate(self, pre: Response, post: Response, factor: float, into: Tensor, keep: float) -> None:
+        """As of a dense projection, summed over the positions too."""
         assert post.slope is not None  # nothing projects into a clamped population
-        total = self._positions(post.slope, post=True).T @ self._positions(pre.mean)
+        factor = factor * self.energy_weight
+        slope, mean = self._positions(post.slope, post=True), self._positions(pre.mean)
+        into.addmm_(slope.T, mean, beta=keep, alpha=factor)
         if pre.slope is not None:
-            total.addmm_(self._positions(post.mean, post=True).T, self._positions(pre.slope))
-        return total.mul_(factor * self.energy_weight)
+            mean, slope = self._positions(post.mean, post=True), self._positions(pre.slope)
+            into.addmm_(mean.T, slope, alpha=factor)
 
     def _positions(self, states: Tensor, *, post: bool = False) -> Tensor:
         """One row for each position of each sample."""
