@@ -17,7 +17,8 @@ def load(source: str | Path | Mapping[str, Any], *, seed: int | None = None) -> 
 
     Args:
         source: Name of a library network, path of a topology file or of a RUN folder, or a mapping.
-        seed: Replaces seeds.init of a topology; a RUN folder has its weights already.
+        seed: Replaces seeds.init of a topology, so that a RUN tells it; a RUN folder has its weights
+            already.
 
     Raises:
         TopologyError: The topology is wrong; every mistake at once.
@@ -27,4 +28,7 @@ def load(source: str | Path | Mapping[str, Any], *, seed: int | None = None) -> 
 
     if not isinstance(source, Mapping) and Path(source).is_dir():
         return EquilibriumNetwork(RunFolder.open(source).network())
-    return EquilibriumNetwork(build(read_spec(source), seed))
+    spec = read_spec(source)
+    if seed is not None:
+        spec = spec.model_copy(update={"seeds": spec.seeds.model_copy(update={"init": seed})})
+    return EquilibriumNetwork(build(spec))
