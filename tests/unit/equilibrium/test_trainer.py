@@ -1,5 +1,6 @@
 """Training: what is shown when, the schedule, the metrics, and that every optimizer learns."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -83,9 +84,7 @@ def test_the_schedule(schedule: str, factors: list[float]) -> None:
 
     def same(model: EquilibriumNetwork, features: torch.Tensor, target: torch.Tensor) -> Step:
         step = equilibrium_propagation(model, features, target)
-        for value in step.contrast.values():
-            value.fill_(1.0)
-        return step
+        return replace(step, contrast={name: torch.ones_like(c) for name, c in step.contrast.items()})
 
     model = changed({"schedule": schedule, "momentum": 0.0, "lr": 0.01}, {"method": "none"})
     trainer = Trainer(model, DATA.x_train[:128], DATA.y_train[:128], epochs=2, gradient=same)
