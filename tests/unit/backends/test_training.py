@@ -139,9 +139,11 @@ def test_a_divergence_leaves_the_last_good_weights(tmp_path: Path) -> None:
         nonlocal calls
         calls += 1
         step = equilibrium_propagation(model, features, target)
-        if calls == 6:
-            step.contrast["populations.hidden.bias"][0] = torch.nan
-        return step
+        if calls != 6:
+            return step
+        broken = {name: value.clone() for name, value in step.contrast.items()}
+        broken["populations.hidden.bias"][0] = torch.nan
+        return replace(step, contrast=broken)
 
     net, seen = load("digits_mlp"), {}
 
