@@ -1,0 +1,141 @@
+"""Time of one training step by Equilibrium Propagation over one of backpropagation.
+
+    python tests/benchmarks/step_time.py --json [--data DIR]
+
+Backpropagation is an eager nn.Sequential of the same widths with torch's fused SGD; both train with
+momentum 0.9 on batches of 64 in float32, one thread. Blocks of steps alternate in one process, and
+the ratio is the median over blocks of CPU time over CPU time. Beside it stands the cosine of the
+step's contrast with the exact gradient (implicit differentiation at the fixed point, float64) after
+some epochs of training: of all parameters together, and of the worst block.
+"""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from layered import NETS, Layered, one_hot
+
+import mep_neuro as mep
+from mep_neuro.equilibrium.learner import Learner
+from mep_neuro.equilibrium.trainer import equilibrium_propagation
+from mep_neuro.simulation.implicit import negative_gradient
+
+BATCH = 64
+BLOCKS, STEPS = 21, 20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--data", help="IDX folder of MNIST; random images without")
+    parser.add_argument("--quick", action="store_true", help="few blocks, for a smoke test")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    blocks, steps, epochs = (2, 2, 1) if options.quick else (BLOCKS, STEPS, 5)
+    result: dict[str, dict[str, object]] = {
+        key: {} for key in ("ratio", "spread", "cosine", "worst_block", "free_steps", "nudged_steps")
+    }
+    for layered in NETS:
+        x, y = images(options.data, layered.sizes[0])
+        net = mep.load(layered.topology())
+        for _ in range(epochs):
+            train_epoch(net, x, y)
+        result["cosine"][layered.name], result["worst_block"][layered.name] = cosine(
+            net, x[:BATCH], y[:BATCH]
+        )
+        ratios = race(ep_step(layered, x, y), backprop_step(layered, x, y), blocks, steps)
+        result["ratio"][layered.name] = statistics.median(ratios)
+        result["spread"][layered.name] = [min(ratios), max(ratios)]
+        result["free_steps"][layered.name] = layered.free_steps
+        result["nudged_steps"][layered.name] = layered.nudged_steps
+        print(layered.name, {key: value[layered.name] for key, value in result.items()}, file=sys.stderr)
+    print(json.dumps({"step_time": result}, indent=None if options.json else 2))
+
+
+def images(folder: str | None, features: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Training images and labels."""
+    if folder is None:
+        rng = np.random.default_rng(0)
+        labels = rng.integers(0, 10, 2000)
+        centres = rng.random((10, features)) * (rng.random((10, features)) < 0.2)
+        x = np.clip(centres[labels] + 0.2 * rng.standard_normal((2000, features)), 0, 1)
+        return torch.tensor(x, dtype=torch.float32), torch.tensor(labels)
+    data = mep.load_data(f"mnist:{folder}")
+    return torch.tensor(data.x_train, dtype=torch.float32), torch.tensor(data.y_train)
+
+
+def train_epoch(net: "torch.nn.Module", x: torch.Tensor, y: torch.Tensor) -> None:
+    learner = Learner(net)
+    for start in range(0, len(x) - BATCH + 1, BATCH):
+        rows = slice(start, start + BATCH)
+        learner.update(equilibrium_propagation(net, x[rows], one_hot(y[rows])).contrast)
+
+
+def cosine(net: "torch.nn.Module", x: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
+    """Cosine of the contrast with the exact gradient: of everything, and of the worst weight."""
+    exact = negative_gradient(net.to_network(), x.double().numpy(), one_hot(y).double().numpy())
+    contrast = equilibrium_propagation(net, x, one_hot(y)).contrast
+    pairs = {name: (value.double().numpy().ravel(), exact[name].ravel()) for name, value in contrast.items()}
+    together = [np.concatenate(parts) for parts in zip(*pairs.values(), strict=True)]
+    return _cosine(*together), min(_cosine(*pair) for name, pair in pairs.items() if name.endswith("weight"))
+
+
+def _cosine(a: np.ndarray, b: np.ndarray) -> float:
+    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
+
+
+def ep_step(layered: Layered, x: torch.Tensor, y: torch.Tensor) -> Callable[[], None]:
+    net = mep.load(layered.topology())
+    learner = Learner(net)
+    features, target = x[:BATCH].contiguous(), one_hot(y[:BATCH])
+
+    def step() -> None:
+        learner.update(equilibrium_propagation(net, features, target).contrast)
+
+    return step
+
+
+def backprop_step(layered: Layered, x: torch.Tensor, y: torch.Tensor) -> Callable[[], None]:
+    net = layered.sequential()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9, fused=True)
+    features, labels, target = x[:BATCH].contiguous(), y[:BATCH], one_hot(y[:BATCH])
+
+    def step() -> None:
+        optimizer.zero_grad()
+        output = net(features)
+        if layered.output == "softmax":
+            loss = torch.nn.functional.cross_entropy(output, labels)
+        else:
+            loss = 0.5 * torch.nn.functional.mse_loss(output, target, reduction="sum") / BATCH
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def race(ours: Callable[[], None], theirs: Callable[[], None], blocks: int, steps: int) -> list[float]:
+    """CPU time of ours over theirs, block by block, alternating."""
+    ratios = []
+    for block in range(blocks + 1):
+        times = []
+        for step in (ours, theirs):
+            start = time.process_time()
+            for _ in range(steps):
+                step()
+            times.append(time.process_time() - start)
+        if block:  # the first warms up
+            ratios.append(times[0] / max(times[1], 1e-9))
+    return ratios
+
+
+if __name__ == "__main__":
+    main()
