@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from mep_neuro.equilibrium.modes import Mode
-from mep_neuro.equilibrium.solver import complete, current_into, some_of
+from mep_neuro.equilibrium.solver import complete, current_into, narrow
 from mep_neuro.equilibrium.solver import residual as residual_of
 from mep_neuro.equilibrium.system import System
 
@@ -92,7 +92,7 @@ class Anderson:
     def keep(self, rows: Tensor) -> None:
         """Go on with some of the samples."""
         self._system, self._mode = self._system.keep(rows), self._mode.keep(rows)
-        self._drive = some_of(self._drive, rows)
+        narrow(self._drive, rows)
         self._next, self._swept, self._moved = (
             t.index_select(-2, rows) for t in (self._next, self._swept, self._moved)
         )

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from mep_neuro.equilibrium.modes import Mode
-from mep_neuro.equilibrium.solver import complete, current_into, some_of
+from mep_neuro.equilibrium.solver import complete, current_into, narrow
 from mep_neuro.equilibrium.system import System
 from mep_neuro.errors import UnsupportedError
 
@@ -95,9 +95,9 @@ class EventDriven:
     def keep(self, rows: Tensor) -> None:
         """Go on with some of the samples."""
         self._system, self._mode = self._system.keep(rows), self._mode.keep(rows)
-        self._drive = some_of(self._drive, rows)
-        self.states = [s.index_select(-2, rows) for s in self.states]
-        self._currents = [c.index_select(-2, rows) for c in self._currents]
+        narrow(self._drive, rows)
+        narrow(self.states, rows)
+        narrow(self._currents, rows)
         self.events, self.epsilon = self.events[rows], self.epsilon[rows]
 
     def _send(self, block: int) -> Tensor:

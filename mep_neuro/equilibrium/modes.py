@@ -9,6 +9,9 @@ from torch import Tensor
 
 from mep_neuro.equilibrium.activation import Rho
 
+PIECE = 2**15
+"""Numbers worked on at once where temporaries would else be as large as the states; 128 kB in float32."""
+
 
 class Mode(Protocol):
     """How currents become states, and how far two states are apart."""
@@ -39,7 +42,7 @@ class Single:
 
     def distance(self, block: int, new: Tensor, old: Tensor | None) -> Tensor:
         """Largest |new - old| of each sample."""
-        return _gap(new, old).amax(-1)
+        return _by_rows(new, lambda rows: _gap(new[rows], old if old is None else old[rows]).amax(-1))
 
     def gap(self, block: int, new: Tensor, old: Tensor) -> Tensor:
         """|new - old| of each unit."""
@@ -69,12 +72,23 @@ class Mirrored:
 
     def activate(self, block: int, current: Tensor) -> Tensor:
         """Mean and half-difference of rho(a + u) and rho(a - u)."""
-        return torch.stack(self._rhos[block].pair(current[0], current[1]))
+        pair, pieces = self._rhos[block].pair, _pieces(current)
+        if len(pieces) == 1:
+            return torch.stack(pair(current[0], current[1]))
+        both = torch.empty_like(current)
+        for rows in pieces:
+            both[0, rows], both[1, rows] = pair(current[0, rows], current[1, rows])
+        return both
 
     def distance(self, block: int, new: Tensor, old: Tensor | None) -> Tensor:
         """Largest difference of the mean, or of the weighted half-difference, of each sample."""
-        gap = _gap(new, old)
-        return torch.maximum(gap[0].amax(-1), (gap[1] * self._weights[block]).amax(-1) / self._size)
+
+        def largest(rows: slice) -> Tensor:
+            gap = _gap(new[:, rows], old if old is None else old[:, rows])
+            half = gap[1].mul_(self._weights[block]).amax(-1)
+            return torch.maximum(gap[0].amax(-1), half / self._size[rows])
+
+        return _by_rows(new, largest)
 
     def gap(self, block: int, new: Tensor, old: Tensor) -> Tensor:
         """Difference of the mean, or of the weighted half-difference, of each unit."""
@@ -151,7 +165,11 @@ class Frozen:
 
     def distance(self, block: int, new: Tensor, old: Tensor | None) -> Tensor:
         """Largest weighted difference of each sample, in units of the nudge."""
-        return (_gap(new, old) * self._weights[block]).amax(-1) / self._size
+
+        def largest(rows: slice) -> Tensor:
+            return _gap(new[rows], old if old is None else old[rows]).mul_(self._weights[block]).amax(-1)
+
+        return _by_rows(new, largest) / self._size
 
     def gap(self, block: int, new: Tensor, old: Tensor) -> Tensor:
         """Weighted difference of each unit, in units of the nudge."""
@@ -165,3 +183,16 @@ class Frozen:
 
 def _gap(new: Tensor, old: Tensor | None) -> Tensor:
     return new.abs() if old is None else (new - old).abs_()
+
+
+def _pieces(state: Tensor) -> list[slice]:
+    """Samples in pieces of at most PIECE numbers."""
+    batch = state.shape[-2]
+    step = max(1, PIECE * batch // max(1, state.numel()))
+    return [slice(first, first + step) for first in range(0, batch, step)]
+
+
+def _by_rows(state: Tensor, of: Callable[[slice], Tensor]) -> Tensor:
+    """A number of each sample, found piece by piece."""
+    found = [of(rows) for rows in _pieces(state)]
+    return found[0] if len(found) == 1 else torch.cat(found)

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from mep_neuro.equilibrium.modes import Mode
-from mep_neuro.equilibrium.solver import complete, current_into, some_of
+from mep_neuro.equilibrium.solver import complete, current_into, narrow
 from mep_neuro.equilibrium.solver import residual as residual_of
 from mep_neuro.equilibrium.system import System
 
@@ -94,10 +94,10 @@ class Momentum:
     def keep(self, rows: Tensor) -> None:
         """Go on with some of the samples."""
         self._system, self._mode = self._system.keep(rows), self._mode.keep(rows)
-        self._drive = some_of(self._drive, rows)
-        self.states = [s.index_select(-2, rows) for s in self.states]
+        narrow(self._drive, rows)
+        narrow(self.states, rows)
         if self._before is not None:
-            self._before = [s.index_select(-2, rows) for s in self._before]
+            narrow(self._before, rows)
         self.omega, self._checked = self.omega[rows], self._checked[rows]
 
     def _sweep(self) -> list[Tensor]:

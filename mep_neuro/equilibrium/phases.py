@@ -4,7 +4,7 @@ Source: Scellier and Bengio 2017 (phases); Laborieux et al. 2021 (centered, -bet
 The nudge is the constant current -beta dC/ds taken at the free fixed point (design).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -194,14 +194,18 @@ def _centered(
     for name in model.settling:
         steady = free.drive[name]
         drive.append(torch.stack([steady, nudge[name] if name in nudge else torch.zeros_like(steady)]))
-    start = [torch.stack([s, torch.zeros_like(s)]) for s in free.point.states.values()]
     mode = Mirrored(model.activations, model.energy_weights, partial(_size, nudge))
-    rest = settle(model.system, mode, drive, start, limits, forth=False)
+    rest = settle(model.system, mode, drive, _about(free.point.states), limits, forth=False)
     responses = {
         name: Response(state[0], state[1] / strength)
         for name, state in zip(model.settling, rest.states, strict=True)
     }
     return rest, responses
+
+
+def _about(states: Mapping[str, Tensor]) -> list[Tensor]:
+    """Each state as a mean, with a half-difference of zero."""
+    return [torch.stack([s, torch.zeros_like(s)]) for s in states.values()]
 
 
 def _both(

@@ -91,8 +91,9 @@ def settle(
         SettleError: A value is not finite, or grows without bound.
     """
     work = SOLVERS[limits.solver](system, mode, drive, start, forth=forth)
-    some = next(t for t in (*drive, *start) if t is not None)
-    batch = some.shape[-2]
+    some = next(t for t in (*drive, *start) if t is not None).new_zeros(())
+    batch = next(t for t in (*drive, *start) if t is not None).shape[-2]
+    del start  # its room is for what follows
     steps = torch.full((batch,), limits.max_steps)
     if not limits.measured:
         for _ in range(limits.max_steps):

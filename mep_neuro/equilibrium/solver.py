@@ -4,13 +4,15 @@ A solver holds the states of the samples still at work and changes them step by 
 have the same fixed points, s = rho(current); they differ in the path, its cost and its memory.
 """
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import MutableSequence, Sequence
+from typing import Protocol, TypeVar
 
 from torch import Tensor
 
 from mep_neuro.equilibrium.modes import Mode
 from mep_neuro.equilibrium.system import System
+
+T = TypeVar("T", Tensor, Tensor | None)
 
 
 class Solver(Protocol):
@@ -92,6 +94,13 @@ def residual(system: System, mode: Mode, drive: Sequence[Tensor | None], states:
 def some_of(tensors: Sequence[Tensor | None], rows: Tensor) -> list[Tensor | None]:
     """The rows of some samples."""
     return [None if t is None else t.index_select(-2, rows) for t in tensors]
+
+
+def narrow(tensors: MutableSequence[T], rows: Tensor) -> None:
+    """Keep the rows of some samples, in the room of one block more than the tensors take."""
+    for block, tensor in enumerate(tensors):
+        if isinstance(tensor, Tensor):
+            tensors[block] = tensor.index_select(-2, rows)
 
 
 def complete(system: System, tensors: Sequence[Tensor | None], like: Sequence[Tensor | None]) -> list[Tensor]:

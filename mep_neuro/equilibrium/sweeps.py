@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mep_neuro.equilibrium.modes import Mode
-from mep_neuro.equilibrium.solver import some_of
+from mep_neuro.equilibrium.solver import narrow
 from mep_neuro.equilibrium.system import System
 
 
@@ -24,7 +24,8 @@ class Sweeps:
 
     Attributes:
         states: State of each block; None stands for zeros that were never touched.
-        membranes: Current under which each state was taken.
+        membranes: Current under which each state was taken; None once a step was measured: a settle to a
+            tolerance is long, and its currents are found again for less than its memory is worth.
     """
 
     in_place = False
@@ -40,9 +41,10 @@ class Sweeps:
         forth: bool = True,
     ) -> None:
         """Start from states; they are not changed in place."""
-        self._system, self._mode, self._drive, self._forth = system, mode, drive, forth
+        self._system, self._mode, self._drive, self._forth = system, mode, list(drive), forth
         self.states: list[Tensor | None] = list(states)
-        self.membranes: list[Tensor | None] = [None] * len(states)
+        self.membranes: list[Tensor | None] | None = [None] * len(states)
+        self._rows: Tensor | None = None  # those of the drive, once samples have left
         self._forget()
 
     def step(self) -> None:
@@ -51,6 +53,7 @@ class Sweeps:
 
     def measured_step(self) -> Tensor:
         """One half-sweep; the largest change of each sample, shape (batch,)."""
+        self.membranes = None
         distances: list[Tensor] = []
         self._half_sweep(distances)
         return self._largest(distances)
@@ -69,9 +72,8 @@ class Sweeps:
         """Go on with some of the samples."""
         self._system, self._mode = self._system.keep(rows), self._mode.keep(rows)
         self._forget()  # first: the room of the currents serves the copies
-        self._drive = some_of(self._drive, rows)
-        self.states = some_of(self.states, rows)
-        self.membranes = some_of(self.membranes, rows)
+        narrow(self.states, rows)
+        self._rows = rows if self._rows is None else self._rows[rows]
 
     def _forget(self) -> None:
         self._currents: list[list[Tensor | None]] = [[None] * len(links) for links in self._system.links]
@@ -91,7 +93,9 @@ class Sweeps:
         state = self._mode.activate(block, current)
         if distances is not None:
             distances.append(self._mode.distance(block, state, self.states[block]))
-        self.membranes[block], self.states[block] = current, state
+        self.states[block] = state
+        if self.membranes is not None:
+            self.membranes[block] = current
         self._fresh[block] = True
         for target, position in self._system.targets[block]:
             self._currents[target][position] = None
@@ -103,6 +107,8 @@ class Sweeps:
         The first link's kept current includes the drive.
         """
         total, kept = self._drive[block], self._currents[block]
+        if total is not None and self._rows is not None and (not kept or kept[0] is None):
+            total = total.index_select(-2, self._rows)
         for position, link in enumerate(self._system.links[block]):
             seen = link.seen(self.states)
             if seen is None:
@@ -124,4 +130,4 @@ class Sweeps:
         if distances:
             return distances[0] if len(distances) == 1 else torch.stack(distances).amax(0)
         some = next(t for t in (*self.states, *self._drive) if t is not None)
-        return some.new_zeros(some.shape[-2])
+        return some.new_zeros(some.shape[-2] if self._rows is None else len(self._rows))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mep_neuro.equilibrium.modes import Mode
+from mep_neuro.equilibrium.solver import narrow
 from mep_neuro.equilibrium.system import System
 
 
@@ -64,9 +65,9 @@ class Synchronous:
     def keep(self, rows: Tensor) -> None:
         """Go on with some of the samples."""
         self._system, self._mode = self._system.keep(rows), self._mode.keep(rows)
-        self._drive = [drive.index_select(-2, rows) for drive in self._drive]
-        self.states = [state.index_select(-2, rows) for state in self.states]
-        self.membranes = [v.index_select(-2, rows) for v in self.membranes]
+        narrow(self._drive, rows)
+        narrow(self.states, rows)
+        narrow(self.membranes, rows)
 
     def _currents(self) -> list[Tensor]:
         totals = []
