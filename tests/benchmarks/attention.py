@@ -14,7 +14,8 @@ Each is learned by EP from three seeds (median and spread), and for comparison
 `token` is the share of right tokens with the settle of training, `token_settled` the same after 200
 steps from zero; `residual` is the root of the mean over samples of the squared largest
 |s - rho(current)|, after both. `gradient_cosine` compares the contrast with autograd through the
-settle, both relaxed in float64, on the trained networks.
+settle, both relaxed in float64, on the trained networks; `gradient_cosine_training` compares the
+contrast at the sweeps of training with the same relaxed gradient.
 
 Usage: python tests/benchmarks/attention.py [--json] [--quick] [--runs cross,self,...] [--seeds N]
 """
@@ -135,10 +136,10 @@ def by_bptt(
         system = model.system.seeing(rates)
         damped = model.spec.equilibrium.solver == "synchronous"
         share = system.step_fraction[0] if damped else 1.0
-        membrane = current = drive[name]
-        for _ in range(steps or model.spec.equilibrium.free_steps or LONG):
-            state = torch.tanh(membrane)
-            current = drive[name]
+        membrane = drive[name]  # the first step of sweeps, and where synchronous steps start
+        steps = steps or model.spec.equilibrium.free_steps or LONG
+        for _ in range(steps if damped else steps - 1):
+            state, current = torch.tanh(membrane), drive[name]
             for link in system.links[0]:
                 current = current + link.current(state)
             membrane = torch.lerp(membrane, current, share)
@@ -199,14 +200,19 @@ def accuracy(model: EquilibriumNetwork, samples: int, steps: int | None = None) 
     return right / samples, (square / samples) ** 0.5
 
 
-def gradient_cosine(model: EquilibriumNetwork, size: Size) -> float:
-    """Of the contrast at beta 0.1 with autograd through the settle, both relaxed, in float64."""
+def gradient_cosines(model: EquilibriumNetwork, size: Size) -> tuple[float, float]:
+    """Of the contrast, relaxed and at training's sweeps, with autograd through the settle; float64."""
     exact = EquilibriumNetwork(model.to_network(), torch.float64)
     features, labels = sequences(EVALUATION_SEED - 1, 8)
     features, target = features.double(), one_hot(exact, labels)
     free = free_phase(exact, features, tolerance=1e-12, max_steps=size.relaxed)
     got = contrast(exact, free, nudged_phase(exact, free, target, tolerance=1e-10, max_steps=size.relaxed))
     wanted = by_bptt(exact, features, target, size.relaxed)
+    return cosine(got, wanted), cosine(by_ep(exact, features, target), wanted)
+
+
+def cosine(got: dict[str, Tensor], wanted: dict[str, Tensor]) -> float:
+    """Over all parameters side by side."""
     a, b = (torch.cat([values[key].flatten() for key in sorted(wanted)]) for values in (got, wanted))
     return float(a @ b / (a.norm() * b.norm()))
 
@@ -247,8 +253,8 @@ def over_seeds(kind: str, seeds: int, size: Size) -> dict[str, object]:
         summary[key] = float(np.median(values))
         summary[f"{key}_range"] = [min(values), max(values)]
     summary["seeds"] = runs
-    summary["gradient_cosine"] = gradient_cosine(model, size)
-    say(f"  gradient cosine {summary['gradient_cosine']:.6f}")
+    summary["gradient_cosine"], summary["gradient_cosine_training"] = gradient_cosines(model, size)
+    say(f"  gradient cosine {summary['gradient_cosine']:.6f}, {summary['gradient_cosine_training']:.3f}")
     return summary
 
 

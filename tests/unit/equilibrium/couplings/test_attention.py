@@ -17,8 +17,9 @@ B = 0.7
 
 
 def model(pre: str, gain: float = 1.0, **connector: Any) -> EquilibriumNetwork:
-    """4 keys of width 3 and 5 tokens of width 6, attended from `pre`."""
+    """5 tokens of width 6, with an energy weight of 2, attend to `pre`: 4 keys of width 3, or themselves."""
     attention = {"type": "attention", "heads": 2, "key_width": 4, "inverse_temperature": B, **connector}
+    pointwise = {"type": "pointwise"}
     mapping = {
         "name": "checked",
         "neurons": {"unit": {"activation": "tanh"}},
@@ -26,10 +27,11 @@ def model(pre: str, gain: float = 1.0, **connector: Any) -> EquilibriumNetwork:
             "input": {"shape": [4, 3], "role": "input"},
             "keys": {"shape": [4, 3], "neuron": "unit"},
             "tokens": {"shape": [5, 6], "neuron": "unit"},
+            "after": {"shape": [5, 2], "neuron": "unit"},
             "output": {"shape": [5, 2], "role": "output", "activation": "softmax"},
         },
         "projections": {
-            "embed": {"pre": "input", "post": "keys", "connector": {"type": "pointwise"}},
+            "embed": {"pre": "input", "post": "keys", "connector": pointwise},
             "joined": {
                 "pre": "keys",
                 "post": "tokens",
@@ -37,7 +39,8 @@ def model(pre: str, gain: float = 1.0, **connector: Any) -> EquilibriumNetwork:
                 "feedback_gain": gain,
             },
             "attention": {"pre": pre, "post": "tokens", "connector": attention, "feedback_gain": gain},
-            "read": {"pre": "tokens", "post": "output", "connector": {"type": "pointwise"}},
+            "on": {"pre": "tokens", "post": "after", "connector": pointwise, "feedback_gain": 0.5},
+            "read": {"pre": "after", "post": "output", "connector": pointwise},
         },
         "equilibrium": {"nudge": {"cost": "cross_entropy"}},
     }
@@ -73,7 +76,8 @@ def test_the_energy_is_that_of_plain_loops(pre: str) -> None:
     shapes = [made.network.populations[name].shape for name in (attention.pre, attention.post)]
     for sample in range(3):
         ends = (x[sample].numpy().reshape(shape) for x, shape in zip((before, after), shapes, strict=True))
-        assert float(attention.energy(before, after)[sample]) == pytest.approx(plain_energy(attention, *ends))
+        energy = 2.0 * plain_energy(attention, *ends)
+        assert float(attention.energy(before, after)[sample]) == pytest.approx(energy)
 
 
 @pytest.mark.parametrize("gain", [1.0, 0.4])
@@ -96,7 +100,7 @@ def test_the_current_of_self_attention_is_minus_the_slope_of_the_energy() -> Non
     attention = made.attentions["attention"]
     state = states(made)[1].requires_grad_(True)
     (slope,) = torch.autograd.grad(attention.energy(state, state).sum(), [state])
-    assert float((attention.current_within(state) + slope).abs().max()) < ROUNDING
+    assert float((2.0 * attention.current_within(state) + slope).abs().max()) < ROUNDING
 
 
 def test_no_token_attends_to_itself() -> None:
