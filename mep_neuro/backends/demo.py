@@ -129,7 +129,7 @@ def demo(folder: Path, *, samples: int = 200, watch: Watch | None = None) -> Dem
         lava_mismatches=mismatches,
         seconds=time.perf_counter() - start,
         notes=notes,
-        claims=_claims(accuracies, deviations, mismatches),
+        claims=judge(accuracies, deviations, mismatches),
     )
     _report(outcome, network, data, features, labels, recordings, training)
     return outcome
@@ -200,10 +200,16 @@ def _install_lava(watch: Watch) -> None:
         environment.install(lambda line: watch("installing Lava's private environment", 0.5))
 
 
-def _claims(
+def judge(
     accuracies: Mapping[str, Accuracy], deviations: Mapping[str, Deviation], mismatches: int | None
 ) -> tuple[Claim, ...]:
-    """What the demo promises (issue: the main job, 'Figures to reach')."""
+    """Hold the demo's figures against what it promises.
+
+    Args:
+        accuracies: Held-out accuracy by what was trained or run.
+        deviations: By back end, measured against torch; a back end that did not run has no claim.
+        mismatches: Integer states in which Lava differs from the emulator; None without Lava.
+    """
     ep, backprop = accuracies["trained by EP"].value, accuracies["trained by backprop"].value
     claims = [
         Claim("held-out accuracy at least 0.95", ep, ep >= 0.95),
