@@ -123,7 +123,7 @@ def sequences(seed: int, samples: int) -> tuple[Tensor, Tensor]:
 def by_ep(model: EquilibriumNetwork, features: Tensor, target: Tensor) -> dict[str, Tensor]:
     """The contrast."""
     free = free_phase(model, features)
-    return contrast(model, free, nudged_phase(model, free, target))
+    return dict(contrast(model, free, nudged_phase(model, free, target)))
 
 
 def by_bptt(

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from mep_neuro.equilibrium.couplings.base import Coupling
+from mep_neuro.equilibrium.couplings.base import Coupling, shared_energy_weight
 from mep_neuro.equilibrium.response import Response
 from mep_neuro.simulation.network import Network, Projection
 from mep_neuro.topology.spec import Attention
@@ -44,7 +44,7 @@ class AttentionCoupling(Coupling):
         assert isinstance(section, Attention)
         self.within = projection.pre == projection.post
         self.gain = projection.feedback_gain
-        self.energy_weight = float(post.energy_weight[0])
+        self.energy_weight = shared_energy_weight(projection, post.energy_weight)
         self._post_shape, self._pre_shape = post.shape, pre.shape
         self._heads, self._b = section.heads, section.inverse_temperature
         self._norm = section.spectral_norm

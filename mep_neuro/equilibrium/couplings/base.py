@@ -4,10 +4,13 @@
 each synapse sees at its two ends, nudged minus free.
 """
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mep_neuro.equilibrium.response import Response
+from mep_neuro.errors import UnsupportedError
 from mep_neuro.simulation.network import Projection
 
 
@@ -62,3 +65,31 @@ class Coupling:
 
     def weight_changed(self) -> None:
         """Called after every change of the weight."""
+
+    def compute_in(self, dtype: torch.dtype) -> None:
+        """Carry currents in another dtype than the weight's, which stays the master.
+
+        Raises:
+            UnsupportedError: The connector has no such form.
+        """
+        if dtype != self.weight.dtype:
+            raise UnsupportedError(
+                f"projection '{self.name}': only dense projections compute in {dtype} with weights in "
+                f"{self.weight.dtype}; leave `compute` out"
+            )
+
+
+def shared_energy_weight(projection: Projection, energy_weight: NDArray[np.float64]) -> float:
+    """k of the post units of a projection whose weights serve all of them.
+
+    Raises:
+        UnsupportedError: They differ, so that no single contrast is the gradient.
+    """
+    low, high = float(energy_weight.min()), float(energy_weight.max())
+    if high - low > 1e-9 * abs(high):
+        raise UnsupportedError(
+            f"projection '{projection.name}': its post units have energy weights from {low:g} to {high:g}, "
+            f"and the same {projection.kind} weights serve them all; give the projections that follow "
+            "equal feedback gains"
+        )
+    return high

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from mep_neuro.equilibrium.couplings.base import shared_energy_weight
 from mep_neuro.equilibrium.couplings.dense import DenseCoupling
 from mep_neuro.equilibrium.response import Response
 from mep_neuro.simulation.network import Network, Projection
@@ -15,6 +16,8 @@ class PointwiseCoupling(DenseCoupling):
     def __init__(self, projection: Projection, network: Network, dtype: torch.dtype) -> None:
         """Take the weight and the parts it joins."""
         super().__init__(projection, network, dtype)
+        weights = network.populations[projection.post].energy_weight[projection.post_units]
+        self.energy_weight = shared_energy_weight(projection, weights)
         self._post_width, self._pre_width = self.weight.shape
 
     def forward(self, pre: Tensor) -> Tensor:

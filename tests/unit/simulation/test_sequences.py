@@ -166,3 +166,25 @@ def test_frozen_phases_refuse_attention() -> None:
         UnsupportedError, match="nudged phase: attention is attention, whose currents are not"
     ):
         nudged_phase(model, free, torch.zeros(5, 6, dtype=torch.float64), phases="frozen")
+
+
+def test_one_matrix_for_units_of_different_energy_weight_is_refused() -> None:
+    pointwise, dense = {"type": "pointwise"}, {"type": "dense"}
+    populations: dict[str, Any] = {
+        name: {"shape": [3, 4]} for name in ("input", "low", "left", "right", "output")
+    }
+    populations["input"]["role"], populations["output"]["role"] = "input", "output"
+    populations["left"], populations["right"] = {"shape": [1, 4]}, {"shape": [2, 4]}
+    projections = {
+        "embed": {"pre": "input", "post": "low", "connector": pointwise},
+        "first": {"pre": "low[:1]", "post": "left", "connector": pointwise, "feedback_gain": 0.5},
+        "rest": {"pre": "low[1:]", "post": "right", "connector": pointwise, "feedback_gain": 0.25},
+        "one": {"pre": "left", "post": "output", "connector": dense},
+        "two": {"pre": "right", "post": "output", "connector": dense},
+    }
+    net = build(read_spec({"name": "checked", "populations": populations, "projections": projections}))
+    expected = (
+        "projection 'embed': its post units have energy weights from 2 to 4, and the same pointwise weights"
+    )
+    with pytest.raises(UnsupportedError, match=expected):
+        EquilibriumNetwork(net)
