@@ -36,17 +36,26 @@ class EquilibriumNetwork(nn.Module):
         system: The settling blocks and the links between them.
     """
 
-    def __init__(self, network: Network, dtype: torch.dtype = torch.float32) -> None:
-        """Copy the numbers of a network in a dtype."""
+    def __init__(
+        self, network: Network, dtype: torch.dtype = torch.float32, compute: torch.dtype | None = None
+    ) -> None:
+        """Copy the numbers of a network.
+
+        Args:
+            network: The network.
+            dtype: Of the weights.
+            compute: Of rates and currents; bfloat16 is offered for dense projections, float32 weights.
+        """
         super().__init__()
         self.network = network
         self.spec = network.spec
         self.dtype = dtype
+        self.compute = compute or dtype
         self.settling = _from_input_to_output(network)
         self.input_name, self.output_name = network.input.name, network.output.name
         self.activations = [RHO[network.populations[name].activation] for name in self.settling]
         self.energy_weights = [
-            torch.tensor(abs(network.populations[name].energy_weight), dtype=dtype) for name in self.settling
+            torch.tensor(abs(network.populations[name].energy_weight), dtype=self.compute) for name in self.settling
         ]
         self.biases: dict[str, nn.Parameter] = {}
         for name, population in network.populations.items():
@@ -74,9 +83,8 @@ class EquilibriumNetwork(nn.Module):
         }
         self.positions = network.output.positions
         self.system = System(self)
-        for kind, parameters in (("bias", self.biases), ("weight", self.weights)):
-            for name, parameter in parameters.items():
-                self.register_parameter(f"{kind}:{name}", parameter)
+        for coupling in (*self.inputs.values(), *self.couplings.values(), *self.attentions.values()):
+            coupling.compute_in(self.compute)
 
     def _add(
         self, name: str, coupling: DenseCoupling | PairCoupling | LatticeCoupling | AttentionCoupling
@@ -124,13 +132,14 @@ class EquilibriumNetwork(nn.Module):
         rates = features.to(self.dtype)
         if self._encoded:
             rates = (rates - self.input_offset) / self.input_scale
+        rates = rates.to(self.compute)
         drive: dict[str, Tensor] = {}
         for coupling in self.inputs.values():
-            base = drive.get(coupling.post, self.biases[coupling.post])
+            base = drive.get(coupling.post, self.biases[coupling.post].to(self.compute))
             drive[coupling.post] = coupling.forward_onto(base, rates)
         for name in self.settling:
             if name not in drive:
-                drive[name] = self.biases[name].expand(len(rates), -1)
+                drive[name] = self.biases[name].to(self.compute).expand(len(rates), -1)
         return rates, drive
 
     def centre_input(self, offset: Tensor) -> None:
@@ -156,6 +165,9 @@ class EquilibriumNetwork(nn.Module):
 
     def seen(self, readout: str, state: Tensor) -> Tensor:
         """What a read-out sees of a population, standardised where it was calibrated."""
+        state = state.to(self.dtype)
+        if self.spec.projections[readout].calibrate is None:
+            return state
         offset, coupling = self.readout_offset[readout], self.readouts[readout]
         if coupling.pre_units is None:
             standard: Tensor = (state - offset) * self.readout_gain[readout]

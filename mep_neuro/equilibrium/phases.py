@@ -137,7 +137,7 @@ def nudged_phase(
     output_error = error(output, target, model.positions)
     force = _force(model, output_error)
     strength = _strength(force, section.nudge.beta if beta is None else beta, section.nudge.max_current)
-    nudge = {name: f * strength for name, f in force.items()}
+    nudge = {name: (f * strength).to(model.compute) for name, f in force.items()}
     limits = _limits(section, section.nudged_steps, None, tolerance, max_steps)
     rest, responses = _HOW[phases](model, free, nudge, strength, limits)
     means = {name: response.mean for name, response in responses.items()}
@@ -197,7 +197,7 @@ def _centered(
     mode = Mirrored(model.activations, model.energy_weights, partial(_size, nudge))
     rest = settle(model.system, mode, drive, _about(free.point.states), limits, forth=False)
     responses = {
-        name: Response(state[0], state[1] / strength)
+        name: Response(state[0], _per_beta(state[1], strength))
         for name, state in zip(model.settling, rest.states, strict=True)
     }
     return rest, responses
@@ -235,7 +235,7 @@ def _frozen(
     mode = Frozen(model.activations, _currents(model, free), model.energy_weights, partial(_size, nudge))
     rest = settle(model.system, mode, drive, [None] * len(drive), limits, forth=False)
     responses = {
-        name: Response(free.point.states[name], state / strength)
+        name: Response(free.point.states[name], _per_beta(state, strength))
         for name, state in zip(model.settling, rest.states, strict=True)
     }
     return rest, responses
@@ -263,6 +263,11 @@ def _one_sided(
         for name, state, still in zip(model.settling, rest.states, start, strict=True)
     }
     return rest, responses
+
+
+def _per_beta(state: Tensor, strength: Tensor | float) -> Tensor:
+    """state / strength, in place: the settle is done with it."""
+    return state.mul_(1.0 / strength) if isinstance(strength, float) else state / strength.to(state.dtype)
 
 
 _HOW = {"centered": _centered, "frozen": _frozen, "one_sided": _one_sided}

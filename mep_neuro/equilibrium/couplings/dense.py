@@ -25,11 +25,23 @@ class DenseCoupling(Coupling):
         self.pre_units = None if len(pre_units) == pre.size else pre_units
         self.post_units = None if len(post_units) == post.size else post_units
         self.energy_weight = float(post.energy_weight[projection.post_units[0]])
+        self.used: Tensor = self.weight
+        self._compute = dtype
+
+    def compute_in(self, dtype: torch.dtype) -> None:
+        """Carry currents in another dtype than the weight's, which stays the master."""
+        self._compute = dtype
+        self.weight_changed()
+
+    def weight_changed(self) -> None:
+        """Refresh the weight that carries currents."""
+        if self.used.dtype != self._compute or self.used is not self.weight:
+            self.used = self.weight.to(self._compute)
 
     def forward(self, pre: Tensor) -> Tensor:
         """W s_pre, shape (..., n_post) of the whole population."""
         return self.spread(
-            linear(self.take(pre, self.pre_units), self.weight), self.post_units, self.post_size
+            linear(self.take(pre, self.pre_units), self.used), self.post_units, self.post_size
         )
 
     def feedback(self, post: Tensor) -> Tensor:
@@ -39,23 +51,24 @@ class DenseCoupling(Coupling):
 
     def pull(self, post: Tensor) -> Tensor:
         """W^T s_post, without the gain."""
-        return self.spread(self.take(post, self.post_units) @ self.weight, self.pre_units, self.pre_size)
+        return self.spread(self.take(post, self.post_units) @ self.used, self.pre_units, self.pre_size)
 
     def forward_onto(self, base: Tensor, pre: Tensor) -> Tensor:
         """base + W s_pre."""
         if pre.ndim != 2 or self.pre_units is not None or self.post_units is not None:
             return base + self.forward(pre)
-        return torch.addmm(base, pre, self.weight.T)
+        return torch.addmm(base, pre, self.used.T)
 
     def feedback_onto(self, base: Tensor, post: Tensor) -> Tensor:
         """base + g W^T s_post."""
         if post.ndim != 2 or self.pre_units is not None or self.post_units is not None:
             return base + self.feedback(post)
-        return torch.addmm(base, post, self.weight, alpha=self.gain)
+        return torch.addmm(base, post, self.used, alpha=self.gain)
 
     def balanced(self, pre: Tensor, post: Tensor) -> tuple[Tensor, Tensor]:
         """What the symmetric map (blocks sqrt(g) W) sends to (pre, post)."""
         root = self.gain**0.5
+        pre, post = pre.to(self._compute), post.to(self._compute)
         return self.feedback(post) / root, self.forward(pre) * root
 
     def contrast(self, pre: Response, post: Response, factor: float = 1.0) -> Tensor:
@@ -69,10 +82,18 @@ class DenseCoupling(Coupling):
         assert post.slope is not None  # nothing projects into a clamped population
         factor = factor * self.energy_weight
         slope, mean = self.take(post.slope, self.post_units), self.take(pre.mean, self.pre_units)
-        into.addmm_(slope.T, mean, beta=keep, alpha=factor)
+        pairs = [(slope, mean)]
         if pre.slope is not None:
-            mean, slope = self.take(post.mean, self.post_units), self.take(pre.slope, self.pre_units)
-            into.addmm_(mean.T, slope, alpha=factor)
+            pairs.append((self.take(post.mean, self.post_units), self.take(pre.slope, self.pre_units)))
+        if slope.dtype != into.dtype:  # the product in the states' dtype, its sum in the weight's
+            for left, right in pairs:
+                product = (left * factor).T @ right
+                torch.add(product, into, alpha=keep, out=into) if keep else into.copy_(product)
+                keep = 1.0
+            return
+        for left, right in pairs:
+            into.addmm_(left.T, right, beta=keep, alpha=factor)
+            keep = 1.0
 
     @staticmethod
     def take(state: Tensor, units: Tensor | None) -> Tensor:
