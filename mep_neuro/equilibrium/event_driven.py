@@ -50,8 +50,13 @@ class EventDriven:
         states: Sequence[Tensor | None],
         *,
         forth: bool = True,
+        first_epsilon: float = FIRST_EPSILON,
     ) -> None:
-        """Start from states, sent before: their synapses are not counted."""
+        """Start from states, sent before: their synapses are not counted.
+
+        Raises:
+            UnsupportedError: A current is not linear in the states.
+        """
         if not system.linear:
             raise UnsupportedError(
                 "equilibrium.solver: event_driven sends differences, and attention is not linear in "
@@ -65,7 +70,7 @@ class EventDriven:
         self._currents = complete(system, drive, self.states) if still else self._sums()
         some = self.states[0]
         self.events = torch.zeros(some.shape[-2], dtype=torch.float64)
-        self.epsilon = some.new_full((some.shape[-2], 1), FIRST_EPSILON)
+        self.epsilon = some.new_full((some.shape[-2], 1), first_epsilon)
         self._phases = 1 if some.ndim == 2 else len(some)
 
     def step(self) -> None:
