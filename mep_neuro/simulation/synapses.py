@@ -66,10 +66,13 @@ def joining_synapses(pre_size: int, post_size: int, feedback_gain: float) -> Syn
     return Synapses(pre, post, np.zeros(pre.size, dtype=np.intp), np.full(pre.size, feedback_gain))
 
 
-def lattice_offsets(neighbours: int) -> list[tuple[int, int, int]]:
-    """Half of the neighbour offsets (the other half are their negatives), lexicographically positive."""
-    most = {6: 1, 18: 2, 26: 3}[neighbours]
-    cells = ((x, y, z) for x, y, z in product((-1, 0, 1), repeat=3))
+def lattice_offsets(neighbours: int, radius: int = 1) -> list[tuple[int, int, int]]:
+    """Half of the neighbour offsets (the other half are their negatives), lexicographically positive.
+
+    At most `radius` steps along each axis, and radius, 2 radius or 3 radius steps in all.
+    """
+    most = {6: 1, 18: 2, 26: 3}[neighbours] * radius
+    cells = ((x, y, z) for x, y, z in product(range(-radius, radius + 1), repeat=3))
     return [d for d in cells if sum(map(abs, d)) <= most and d > (0, 0, 0)]
 
 
@@ -77,12 +80,12 @@ def lattice_synapses(shape: tuple[int, ...], connector: Lattice, feedback_gain: 
     """Each pair of neighbours once, from the lower slice along `axis` to the higher; weight (n_edges,).
 
     The gain is g between slices and 1 within a slice, so that one energy belongs to it.
-    Edges are sorted by (pre, post).
+    Edges are sorted by (lower unit, higher unit): what a stencil writes in one pass.
     """
     position = np.indices(shape).reshape(3, -1)
     size = position.shape[1]
     pairs = []
-    for offset in lattice_offsets(connector.neighbours):
+    for offset in lattice_offsets(connector.neighbours, connector.radius):
         target = position + np.array(offset)[:, None]
         if connector.periodic:
             inside = np.ones(size, dtype=bool)
@@ -96,7 +99,7 @@ def lattice_synapses(shape: tuple[int, ...], connector: Lattice, feedback_gain: 
     slice_of = position[connector.axis]
     turned = slice_of[pre] > slice_of[post]
     pre, post = np.where(turned, post, pre), np.where(turned, pre, post)
-    order = np.lexsort((post, pre))
+    order = np.argsort(np.minimum(pre, post) * size + np.maximum(pre, post), kind="stable")
     pre, post = pre[order], post[order]
     gain = np.where(slice_of[pre] == slice_of[post], 1.0, feedback_gain)
     return Synapses(pre, post, np.arange(pre.size), gain)

@@ -49,7 +49,9 @@ class Wire:
         Attention has none: its weights count.
         """
         if isinstance(self.section.connector, Lattice):
-            return self.pre.size * self.section.connector.neighbours // 2
+            lattice = self.section.connector
+            cube = (2 * lattice.radius + 1) ** 3 - 1
+            return self.pre.size * (lattice.neighbours if lattice.radius == 1 else cube) // 2
         connector = self.section.connector
         if isinstance(connector, Attention):
             widths = len(self.pre.ranges[-1]) + len(self.post.ranges[-1])
@@ -142,8 +144,10 @@ def _connector(draft: Draft, wire: Wire) -> Iterator[Mistake]:
             f"a lattice needs a population of three axes, not {len(shape)}; write a shape such as [6, 6, 6]"
         )
         yield wire.wrong("connector", what)
-    elif connector.periodic and min(shape) < 3:
-        what = f"a periodic lattice needs 3 units along each axis, not {list(shape)}; write periodic: false"
+    elif connector.periodic and min(shape) < 2 * connector.radius + 1:
+        needed = f"{2 * connector.radius + 1} units along each axis"
+        needed += f" at radius {connector.radius}" if connector.radius > 1 else ""
+        what = f"a periodic lattice needs {needed}, not {list(shape)}; write periodic: false"
         yield wire.wrong("connector.periodic", what)
     elif prod(shape) < 2:
         yield wire.wrong("connector", "a single unit has no neighbours; write a larger shape")

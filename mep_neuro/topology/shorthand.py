@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StrictBool, StrictStr
 
 from mep_neuro.topology.mistakes import KeyPath, Mistake
-from mep_neuro.topology.spec import Activation, Fraction, Real, Section, WeightInit
+from mep_neuro.topology.spec import Activation, Fraction, Radius, Real, Section, WeightInit
 from mep_neuro.topology.structure import structural_mistakes
 
 # 215 ** 3 is the last cube within the limit of 10 000 000 units.
@@ -18,6 +18,7 @@ class Cube(Section):
 
     size: Edge = Field(description="units along each of the three axes")
     neighbours: Literal[6, 18, 26] = Field(description="6 faces, 18 with edges, 26 with corners")
+    radius: Radius = Field(1, description="steps along an axis; the numbers of neighbours hold for 1")
     neuron: StrictStr | None = Field(None, description="name under `neurons`")
     activation: Activation | None = Field(None, description="overrides the neuron's")
     bias: Real = Field(0.0, description="bias current of every unit at the start")
@@ -30,7 +31,7 @@ class Cube(Section):
 
 
 _POPULATION = ("neuron", "activation", "bias", "plastic_bias")
-_CONNECTOR = ("neighbours", "periodic", "axis")
+_CONNECTOR = ("neighbours", "radius", "periodic", "axis")
 _PROJECTION = ("feedback_gain", "plastic", "weight")
 
 

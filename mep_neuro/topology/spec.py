@@ -19,6 +19,7 @@ Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
 Fraction = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=1)]
 Count = Annotated[int, Field(strict=True, ge=1, le=10_000_000)]
 Side = Annotated[int, Field(strict=True, ge=1, le=10_000)]
+Radius = Annotated[int, Field(strict=True, ge=1, le=16)]
 Seed = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
 Activation = Literal["hard_sigmoid", "relu", "tanh", "softmax"]
 NeuronModel = Literal["rate", "sigma_delta"]
@@ -98,10 +99,15 @@ class Dense(Section):
 
 
 class Lattice(Section):
-    """Symmetric coupling of neighbours within one 3D population."""
+    """Symmetric coupling of neighbours within one 3D population.
+
+    Neighbours are at most `radius` steps apart along each axis, and in all at most radius (6),
+    2 radius (18) or 3 radius (26) steps: an octahedron, a cuboctahedron and a cube.
+    """
 
     type: Literal["lattice"]
     neighbours: Literal[6, 18, 26] = Field(26, description="6 faces, 18 with edges, 26 with corners")
+    radius: Radius = Field(1, description="steps along an axis; the numbers of neighbours hold for 1")
     periodic: StrictBool = Field(False, description="whether opposite faces are neighbours")
     axis: Annotated[int, Field(strict=True, ge=0, le=2)] = Field(
         2, description="axis from input to read-out, along which feedback_gain acts"
@@ -195,10 +201,10 @@ class Nudge(Section):
     """The nudged phase: a constant current -beta dC/ds, taken at the free fixed point."""
 
     beta: Positive = Field(0.1, description="strength of the nudge")
-    phases: Literal["centered", "frozen", "one_sided"] = Field(
+    phases: Literal["centered", "frozen", "one_sided", "random_sign"] = Field(
         "centered",
         description="-beta and +beta; the same about the free phase's currents, with one settle for both; "
-        "or 0 and +beta",
+        "0 and +beta; or 0 and one of -beta and +beta, drawn for each batch",
     )
     cost: Literal["squared_error", "cross_entropy"] = Field("squared_error", description="C")
     max_current: Positive | None = Field(
