@@ -91,7 +91,7 @@ def one_hot(labels: torch.Tensor, classes: int = 10) -> torch.Tensor:
 
 NETS = (
     Layered(
-        (784, 256, 10), free_steps=3, nudged_steps=1, feedback_gain=0.1, bound=0.4, hidden="relu", bias=0.0
+        (784, 256, 10), free_steps=2, nudged_steps=1, feedback_gain=0.1, bound=0.4, hidden="relu", bias=0.0
     ),
     Layered(
         (784, 512, 512, 10),

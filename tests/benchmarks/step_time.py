@@ -26,10 +26,12 @@ from layered import NETS, Layered, one_hot
 
 import mep_neuro as mep
 from mep_neuro.equilibrium.learner import Learner
+from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.trainer import equilibrium_propagation
 from mep_neuro.simulation.implicit import negative_gradient
 
 BATCH = 64
+BFLOAT16 = "784-512-512-10"  # the net with two hidden layers is also trained with bfloat16 currents
 BLOCKS, STEPS = 21, 20
 
 
@@ -57,6 +59,16 @@ def main() -> None:
         result["spread"][layered.name] = [min(ratios), max(ratios)]
         result["free_steps"][layered.name] = layered.free_steps
         result["nudged_steps"][layered.name] = layered.nudged_steps
+        if layered.name == BFLOAT16:
+            bfloat16 = ep_step(layered, x, y, torch.bfloat16)
+            for other in ("float32", "bfloat16"):
+                theirs = backprop_step(layered, x, y, autocast=other == "bfloat16")
+                ratios = race(bfloat16, theirs, blocks, steps)
+                result["ratio"][f"{layered.name} bfloat16 over {other}"] = statistics.median(ratios)
+                result["spread"][f"{layered.name} bfloat16 over {other}"] = [min(ratios), max(ratios)]
+            half = EquilibriumNetwork(net.to_network(), compute=torch.bfloat16)
+            name = f"{layered.name} bfloat16"
+            result["cosine"][name], result["worst_block"][name] = cosine(half, x[:BATCH], y[:BATCH])
         print(layered.name, {key: value[layered.name] for key, value in result.items()}, file=sys.stderr)
     print(json.dumps({"step_time": result}, indent=None if options.json else 2))
 
@@ -93,8 +105,10 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> float:
     return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
 
 
-def ep_step(layered: Layered, x: torch.Tensor, y: torch.Tensor) -> Callable[[], None]:
-    net = mep.load(layered.topology())
+def ep_step(
+    layered: Layered, x: torch.Tensor, y: torch.Tensor, compute: torch.dtype = torch.float32
+) -> Callable[[], None]:
+    net = EquilibriumNetwork(mep.load(layered.topology()).to_network(), compute=compute)
     learner = Learner(net)
     features, target = x[:BATCH].contiguous(), one_hot(y[:BATCH])
 
@@ -104,14 +118,18 @@ def ep_step(layered: Layered, x: torch.Tensor, y: torch.Tensor) -> Callable[[], 
     return step
 
 
-def backprop_step(layered: Layered, x: torch.Tensor, y: torch.Tensor) -> Callable[[], None]:
+def backprop_step(
+    layered: Layered, x: torch.Tensor, y: torch.Tensor, *, autocast: bool = False
+) -> Callable[[], None]:
     net = layered.sequential()
     optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9, fused=True)
     features, labels, target = x[:BATCH].contiguous(), y[:BATCH], one_hot(y[:BATCH])
 
     def step() -> None:
         optimizer.zero_grad()
-        output = net(features)
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            output = net(features)
+        output = output.float()
         if layered.output == "softmax":
             loss = torch.nn.functional.cross_entropy(output, labels)
         else:
