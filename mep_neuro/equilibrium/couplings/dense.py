@@ -35,7 +35,11 @@ class DenseCoupling(Coupling):
 
     def weight_changed(self) -> None:
         """Refresh the weight that carries currents."""
-        if self.used.dtype != self._compute or self.used is not self.weight:
+        if self._compute == self.weight.dtype:
+            self.used = self.weight
+        elif self.used.dtype == self._compute:
+            self.used.copy_(self.weight)
+        else:
             self.used = self.weight.to(self._compute)
 
     def forward(self, pre: Tensor) -> Tensor:
@@ -82,18 +86,10 @@ class DenseCoupling(Coupling):
         assert post.slope is not None  # nothing projects into a clamped population
         factor = factor * self.energy_weight
         slope, mean = self.take(post.slope, self.post_units), self.take(pre.mean, self.pre_units)
-        pairs = [(slope, mean)]
+        into.addmm_(slope.to(into.dtype).T, mean.to(into.dtype), beta=keep, alpha=factor)
         if pre.slope is not None:
-            pairs.append((self.take(post.mean, self.post_units), self.take(pre.slope, self.pre_units)))
-        if slope.dtype != into.dtype:  # the product in the states' dtype, its sum in the weight's
-            for left, right in pairs:
-                product = (left * factor).T @ right
-                torch.add(product, into, alpha=keep, out=into) if keep else into.copy_(product)
-                keep = 1.0
-            return
-        for left, right in pairs:
-            into.addmm_(left.T, right, beta=keep, alpha=factor)
-            keep = 1.0
+            mean, slope = self.take(post.mean, self.post_units), self.take(pre.slope, self.pre_units)
+            into.addmm_(mean.to(into.dtype).T, slope.to(into.dtype), alpha=factor)
 
     @staticmethod
     def take(state: Tensor, units: Tensor | None) -> Tensor:
