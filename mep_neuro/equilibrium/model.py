@@ -13,6 +13,7 @@ from mep_neuro.equilibrium.couplings.dense import DenseCoupling
 from mep_neuro.equilibrium.couplings.lattice import LatticeCoupling
 from mep_neuro.equilibrium.couplings.make import make_coupling
 from mep_neuro.equilibrium.couplings.pair import PairCoupling
+from mep_neuro.equilibrium.moment import Moment
 from mep_neuro.equilibrium.system import System
 from mep_neuro.errors import StimulusError
 from mep_neuro.simulation.network import Network
@@ -34,6 +35,7 @@ class EquilibriumNetwork(nn.Module):
         plastic_biases: Energy weight of the units of each population whose bias learns; None where it is 1.
         positions: Positions of a softmax read-out, each with a softmax of its own; 1 for classes.
         system: The settling blocks and the links between them.
+        moment: Place in training of the phases to come; None outside training.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class EquilibriumNetwork(nn.Module):
         }
         self.positions = network.output.positions
         self.system = System(self)
+        self.moment: Moment | None = None
         for coupling in (*self.inputs.values(), *self.couplings.values(), *self.attentions.values()):
             coupling.compute_in(self.compute)
 

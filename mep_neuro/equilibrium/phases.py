@@ -15,6 +15,7 @@ from mep_neuro.equilibrium.cost import error
 from mep_neuro.equilibrium.fixed_point import FixedPoint
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.modes import Frozen, Mirrored, Pair, Single
+from mep_neuro.equilibrium.moment import sign_of
 from mep_neuro.equilibrium.response import Response
 from mep_neuro.equilibrium.settle import Limits, Rest, settle
 from mep_neuro.equilibrium.solver import current_into
@@ -118,7 +119,7 @@ def nudged_phase(
         free: The free phase of the same batch.
         target: Shape (batch, n_output).
         beta: Replaces equilibrium.nudge.beta.
-        phases: Replaces equilibrium.nudge.phases: 'centered', 'frozen' or 'one_sided'.
+        phases: Replaces equilibrium.nudge.phases: 'centered', 'frozen', 'one_sided' or 'random_sign'.
         tolerance: Replaces equilibrium.tolerance.
         max_steps: Replaces equilibrium.max_steps.
 
@@ -137,6 +138,7 @@ def nudged_phase(
     output_error = error(output, target, model.positions)
     force = _force(model, output_error)
     strength = _strength(force, section.nudge.beta if beta is None else beta, section.nudge.max_current)
+    strength = strength * sign_of(model) if phases == "random_sign" else strength
     nudge = {name: (f * strength).to(model.compute) for name, f in force.items()}
     limits = _limits(section, section.nudged_steps, None, tolerance, max_steps)
     rest, responses = _HOW[phases](model, free, nudge, strength, limits)
@@ -253,7 +255,7 @@ def _currents(model: EquilibriumNetwork, free: Free) -> list[Tensor]:
 def _one_sided(
     model: EquilibriumNetwork, free: Free, nudge: dict[str, Tensor], strength: Tensor | float, limits: Limits
 ) -> _Outcome:
-    """The fixed points at 0 and +beta."""
+    """The fixed points at 0 and +beta, or -beta where the strength is negative."""
     drive = [free.drive[name] + nudge[name] if name in nudge else free.drive[name] for name in model.settling]
     start = list(free.point.states.values())
     system = model.system.seeing(free.input_rates)
@@ -270,8 +272,8 @@ def _per_beta(state: Tensor, strength: Tensor | float) -> Tensor:
     return state.mul_(1.0 / strength) if isinstance(strength, float) else state / strength.to(state.dtype)
 
 
-_HOW = {"centered": _centered, "frozen": _frozen, "one_sided": _one_sided}
-_SPAN = {"centered": 2.0, "frozen": 2.0, "one_sided": 1.0}
+_HOW = {"centered": _centered, "frozen": _frozen, "one_sided": _one_sided, "random_sign": _one_sided}
+_SPAN = {"centered": 2.0, "frozen": 2.0, "one_sided": 1.0, "random_sign": 1.0}
 """(beta_plus - beta_minus) / beta."""
 
 

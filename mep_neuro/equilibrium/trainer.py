@@ -17,6 +17,7 @@ from mep_neuro.equilibrium.cost import cost
 from mep_neuro.equilibrium.fixed_point import FixedPoint
 from mep_neuro.equilibrium.learner import Learner
 from mep_neuro.equilibrium.model import EquilibriumNetwork
+from mep_neuro.equilibrium.moment import Moment, training_at
 from mep_neuro.equilibrium.phases import Free, free_phase, nudged_phase
 from mep_neuro.errors import DataError
 
@@ -117,7 +118,8 @@ class Trainer:
         rows = torch.from_numpy(order[batch * self._batch : (batch + 1) * self._batch])
         labels = self._labels[rows]
         target = one_hot(self.model, labels)
-        step = self._gradient(self.model, self._features[rows], target)
+        with training_at(self.model, Moment(self.update, self._share())):
+            step = self._gradient(self.model, self._features[rows], target)
         self._learner.update(step.contrast, self._rate_factor())
         self.update += 1
         samples = len(rows)
@@ -132,7 +134,11 @@ class Trainer:
     def _rate_factor(self) -> float:
         if self.model.spec.learning.schedule == "constant":
             return 1.0
-        return 1.0 - self.update / (self.epochs * self.updates_per_epoch)
+        return 1.0 - self._share()
+
+    def _share(self) -> float:
+        """Share of the training that is done."""
+        return self.update / (self.epochs * self.updates_per_epoch)
 
     def _epoch_metrics(self, epoch: int) -> dict[str, float]:
         correct, costs, settled, free_steps, nudged_steps, samples = self._sums.tolist()
