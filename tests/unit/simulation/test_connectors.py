@@ -116,5 +116,5 @@ def test_random_feedback_that_alone_exceeds_the_bound_is_told() -> None:
 
 def test_an_antisymmetric_coupling_turns_the_sign_of_the_energy_weight() -> None:
     made = net({"type": "dense"}, feedback="antisymmetric", feedback_gain=0.5)
-    assert set(made.populations["b"].energy_weight) == {1.0}
-    assert np.allclose(made.populations["a"].energy_weight, -2.0)
+    assert (made.populations["b"].energy_weight > 0).all()
+    assert (made.populations["a"].energy_weight < 0).all()
