@@ -24,13 +24,13 @@ class PointwiseCoupling(DenseCoupling):
         """W s_pre of each position, shape (..., n_post) of the whole population."""
         part = self.take(pre, self.pre_units)
         part = part.reshape(*part.shape[:-1], -1, self._pre_width)
-        return self.spread(linear(part, self.weight).flatten(-2), self.post_units, self.post_size)
+        return self.spread(linear(part, self.used).flatten(-2), self.post_units, self.post_size)
 
     def pull(self, post: Tensor) -> Tensor:
         """W^T s_post of each position, without the gain, shape (..., n_pre) of the whole population."""
         part = self.take(post, self.post_units)
         part = part.reshape(*part.shape[:-1], -1, self._post_width)
-        return self.spread((part @ self.weight).flatten(-2), self.pre_units, self.pre_size)
+        return self.spread((part @ self.used).flatten(-2), self.pre_units, self.pre_size)
 
     def forward_onto(self, base: Tensor, pre: Tensor) -> Tensor:
         """base + W s_pre."""
@@ -51,7 +51,8 @@ class PointwiseCoupling(DenseCoupling):
             into.addmm_(mean.T, slope, alpha=factor)
 
     def _positions(self, states: Tensor, *, post: bool = False) -> Tensor:
-        """One row for each position of each sample."""
+        """One row for each position of each sample, in the weight's dtype."""
+        states = states.to(self.weight.dtype)
         if post:
             return self.take(states, self.post_units).reshape(-1, self._post_width)
         return self.take(states, self.pre_units).reshape(-1, self._pre_width)
