@@ -113,7 +113,12 @@ def settle(
             continue
         now = work.residual()
         _check(now, step)
-        done = torch.ones_like(now, dtype=torch.bool) if last else now <= limits.tolerance
+        done = now <= limits.tolerance
+        done &= (
+            change <= limits.tolerance
+        )  # each sample by itself: another's look at the residual is not its own
+        if last:
+            done.fill_(True)
         if not bool(done.any()):
             continue
         everyone = bool(done.all())

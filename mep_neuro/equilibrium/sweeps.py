@@ -45,6 +45,7 @@ class Sweeps:
         self.states: list[Tensor | None] = list(states)
         self.membranes: list[Tensor | None] | None = [None] * len(states)
         self._rows: Tensor | None = None  # those of the drive, once samples have left
+        self._fresh = [False] * len(self.states)
         self._forget()
 
     def step(self) -> None:
@@ -77,7 +78,6 @@ class Sweeps:
 
     def _forget(self) -> None:
         self._currents: list[list[Tensor | None]] = [[None] * len(links) for links in self._system.links]
-        self._fresh = [False] * len(self.states)
 
     def _half_sweep(self, distances: list[Tensor] | None) -> None:
         blocks = range(len(self.states))
