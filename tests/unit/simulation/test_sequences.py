@@ -183,9 +183,7 @@ def test_one_matrix_for_units_of_different_energy_weight_is_refused() -> None:
         "two": {"pre": "right", "post": "output", "connector": dense},
     }
     net = build(read_spec({"name": "checked", "populations": populations, "projections": projections}))
-    expected = (
-        "projection 'embed': its post units have energy weights from [0-9.]+ to [0-9.]+, and the same"
-    )
+    expected = "projection 'embed': its post units have energy weights from [0-9.]+ to [0-9.]+, and the same"
     with pytest.raises(UnsupportedError, match=expected):
         EquilibriumNetwork(net)
 
