@@ -19,6 +19,9 @@ from torch import Tensor
 
 _TANH_LIMIT = 16.0  # tanh is 1 to float64 rounding beyond; cosh(2 * 16) stays finite in float32
 
+LARGEST_EXPONENT = 40
+"""The square of 2**-40 is below the rounding of float64; 1e-26 times it is still a float32."""
+
 
 class Rho(NamedTuple):
     """An activation: `rate(v)`, `pair(a, u)` giving (mean, half), and `half_at(a)` giving u -> half."""
@@ -72,6 +75,28 @@ def _tanh_pair(a: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
 
 def _hard_sigmoid(v: Tensor) -> Tensor:
     return v.clamp(0.0, 1.0)
+
+
+def held_at(rho: Rho, exponent: int) -> Rho:
+    """The activation where half-differences, before and after, are held times 2**exponent.
+
+    Beyond `LARGEST_EXPONENT` the half-difference is taken to be 2**-LARGEST_EXPONENT of what is
+    held: rho is linear to rounding over either.
+    """
+    if exponent == 0:
+        return rho
+    exponent = max(-LARGEST_EXPONENT, min(LARGEST_EXPONENT, exponent))
+    down, up = 2.0**-exponent, 2.0**exponent
+
+    def pair(a: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        mean, half = rho.pair(a, u * down)
+        return mean, half * up
+
+    def half_at(a: Tensor) -> Callable[[Tensor], Tensor]:
+        half = rho.half_at(a)
+        return lambda u: half(u * down).mul_(up)
+
+    return Rho(rho.rate, pair, half_at)
 
 
 RHO: dict[str, Rho] = {

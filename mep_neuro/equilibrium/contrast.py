@@ -69,11 +69,11 @@ def contrast(model: EquilibriumNetwork, free: Free, nudged: Nudged) -> Contrast:
     weights: dict[str, Term] = {}
     for name, coupling in (*model.inputs.items(), *model.couplings.items()):
         if coupling.plastic:
-            ends = responses[coupling.pre], responses[coupling.post]
+            ends = _as_post_holds(model, responses, coupling.pre, coupling.post), responses[coupling.post]
             weights[f"projections.{name}.weight"] = partial(_weight, coupling, ends, share)
     for name, attention in model.attentions.items():
         if attention.plastic:
-            ends = responses[attention.pre], responses[attention.post]
+            ends = _plain(model, responses, attention.pre), _plain(model, responses, attention.post)
             made = attention.phase_contrast(*ends, nudged.span, share)
             weights[f"projections.{name}.weight"] = partial(_made, made)
     for name, coupling in model.readouts.items():
@@ -89,6 +89,22 @@ def contrast(model: EquilibriumNetwork, free: Free, nudged: Nudged) -> Contrast:
         bias = bias if energy_weight is None else bias.mul_(energy_weight)
         biases[f"populations.{name}.bias"] = model.shared(name, bias)
     return Contrast(weights, biases)
+
+
+def _as_post_holds(
+    model: EquilibriumNetwork, responses: Mapping[str, Response], pre: str, post: str
+) -> Response:
+    """The response of pre times the power of two of post."""
+    exponents, response = model.exponents, responses[pre]
+    if response.slope is None or exponents[pre] == exponents[post]:
+        return response
+    return Response(response.mean, response.slope * 2.0 ** (exponents[post] - exponents[pre]))
+
+
+def _plain(model: EquilibriumNetwork, responses: Mapping[str, Response], name: str) -> Response:
+    """A response without its power of two."""
+    mean, slope = responses[name]
+    return Response(mean, None if slope is None else slope * 2.0 ** -model.exponents[name])
 
 
 def _weight(

@@ -45,12 +45,12 @@ def energy(
     total = torch.zeros(len(next(iter(states.values()))), dtype=model.dtype)
     for name in model.settling:
         population, s = network.populations[name], states[name]
-        k = torch.as_tensor(population.energy_weight, dtype=model.dtype)
+        k = torch.as_tensor(population.k, dtype=model.dtype)
         total = total + (INVERSE_INTEGRAL[population.activation](s) - drive[name] * s) @ k
     for name, coupling in model.couplings.items():
         synapses = network.projections[name].synapses
         post, pre, slot = (torch.as_tensor(i) for i in (synapses.post, synapses.pre, synapses.slot))
-        k = torch.as_tensor(network.populations[coupling.post].energy_weight, dtype=model.dtype)
+        k = torch.as_tensor(network.populations[coupling.post].k, dtype=model.dtype)
         weight = (k[post] * coupling.weight.reshape(-1)[slot] * synapses.scale).to(model.dtype)
         shape = (states[coupling.post].shape[1], states[coupling.pre].shape[1])
         matrix = torch.sparse_coo_tensor(torch.stack([post, pre]), weight, shape, check_invariants=False)

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mep_neuro.equilibrium.activation import RHO
+from mep_neuro.equilibrium.activation import RHO, held_at
 from mep_neuro.equilibrium.couplings.attention import AttentionCoupling
 from mep_neuro.equilibrium.couplings.dense import DenseCoupling
 from mep_neuro.equilibrium.couplings.lattice import LatticeCoupling
@@ -27,6 +27,8 @@ class EquilibriumNetwork(nn.Module):
     Attributes:
         network: The network it was made from; `to_network()` has the present weights.
         settling: Names of the settling populations, from the input towards the output.
+        energy_weights: |k| of the units of each settling population, over 2**exponent.
+        exponents: Exponent of each population, by name: its responses are held times 2**exponent.
         biases: Bias of every population but the input, by name.
         couplings: Projections between settling populations, linear in the states.
         attentions: Projections with an energy of their own, into settling populations.
@@ -57,7 +59,13 @@ class EquilibriumNetwork(nn.Module):
         self.input_name, self.output_name = network.input.name, network.output.name
         self.activations = [RHO[network.populations[name].activation] for name in self.settling]
         self.energy_weights = [
-            torch.tensor(abs(network.populations[name].energy_weight), dtype=self.compute) for name in self.settling
+            torch.tensor(abs(network.populations[name].energy_weight), dtype=self.compute)
+            for name in self.settling
+        ]
+        self.exponents = {name: p.energy_exponent for name, p in network.populations.items()}
+        self.half_activations = [
+            held_at(rho, self.exponents[name])
+            for rho, name in zip(self.activations, self.settling, strict=True)
         ]
         self.biases: dict[str, nn.Parameter] = {}
         for name, population in network.populations.items():

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mep_neuro.equilibrium.cost import error
 from mep_neuro.equilibrium.fixed_point import FixedPoint
+from mep_neuro.equilibrium.held import held, refuse_rounding
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.modes import Frozen, Mirrored, Pair, Single
 from mep_neuro.equilibrium.moment import sign_of
@@ -125,7 +126,8 @@ def nudged_phase(
 
     Raises:
         SettleError: The state diverged; nothing is changed.
-        UnsupportedError: 'frozen' phases of a network whose currents are not linear.
+        UnsupportedError: 'frozen' phases of a network whose currents are not linear, or phases whose
+            rounding is above the response of a deep network's first layers.
     """
     section = model.spec.equilibrium
     phases = phases or section.nudge.phases
@@ -134,6 +136,8 @@ def nudged_phase(
             f"nudged phase: {', '.join(model.attentions)} is attention, whose currents are not linear in the "
             "rates, and frozen phases need that; write centered or one_sided"
         )
+    if phases not in ("centered", "frozen") or not model.linear:
+        refuse_rounding(model, phases)
     output = model.readout(free.point.states)
     output_error = error(output, target, model.positions)
     force = _force(model, output_error)
@@ -192,12 +196,12 @@ def _centered(
     """The fixed points at -beta and +beta, settled together as mean and half-difference."""
     if not model.linear:
         return _both(model, free, nudge, strength, limits)
-    drive = []
+    drive, pull = [], {name: held(model, name, f) for name, f in nudge.items()}
     for name in model.settling:
         steady = free.drive[name]
-        drive.append(torch.stack([steady, nudge[name] if name in nudge else torch.zeros_like(steady)]))
-    mode = Mirrored(model.activations, model.energy_weights, partial(_size, nudge))
-    rest = settle(model.system, mode, drive, _about(free.point.states), limits, forth=False)
+        drive.append(torch.stack([steady, pull[name] if name in pull else torch.zeros_like(steady)]))
+    mode = Mirrored(model.half_activations, model.energy_weights, partial(_size, nudge))
+    rest = settle(model.system.pairs, mode, drive, _about(free.point.states), limits, forth=False)
     responses = {
         name: Response(state[0], _per_beta(state[1], strength))
         for name, state in zip(model.settling, rest.states, strict=True)
@@ -220,10 +224,11 @@ def _both(
         both = [steady + nudge[name], steady - nudge[name]] if name in nudge else [steady, steady]
         drive.append(torch.stack(both))
     start = [torch.stack([s, s]) for s in free.point.states.values()]
-    mode = Pair(model.activations, model.energy_weights, partial(_size, nudge))
+    weights = [held(model, name, k) for name, k in zip(model.settling, model.energy_weights, strict=True)]
+    mode = Pair(model.activations, weights, partial(_size, nudge))
     rest = settle(model.system.seeing(free.input_rates), mode, drive, start, limits, forth=False)
     responses = {
-        name: Response((state[0] + state[1]) / 2, (state[0] - state[1]) / (2 * strength))
+        name: Response((state[0] + state[1]) / 2, held(model, name, (state[0] - state[1]) / (2 * strength)))
         for name, state in zip(model.settling, rest.states, strict=True)
     }
     return rest, responses
@@ -233,9 +238,10 @@ def _frozen(
     model: EquilibriumNetwork, free: Free, nudge: dict[str, Tensor], strength: Tensor | float, limits: Limits
 ) -> _Outcome:
     """As _centered, with the mean of the two fixed points taken to be the free one."""
-    drive = [nudge.get(name) for name in model.settling]
-    mode = Frozen(model.activations, _currents(model, free), model.energy_weights, partial(_size, nudge))
-    rest = settle(model.system, mode, drive, [None] * len(drive), limits, forth=False)
+    pull = {name: held(model, name, f) for name, f in nudge.items()}
+    drive = [pull.get(name) for name in model.settling]
+    mode = Frozen(model.half_activations, _currents(model, free), model.energy_weights, partial(_size, nudge))
+    rest = settle(model.system.halves, mode, drive, [None] * len(drive), limits, forth=False)
     responses = {
         name: Response(free.point.states[name], _per_beta(state, strength))
         for name, state in zip(model.settling, rest.states, strict=True)
@@ -261,7 +267,7 @@ def _one_sided(
     system = model.system.seeing(free.input_rates)
     rest = settle(system, Single(model.activations), drive, start, limits, forth=False)
     responses = {
-        name: Response((state + still) / 2, (state - still) / strength)
+        name: Response((state + still) / 2, held(model, name, (state - still) / strength))
         for name, state, still in zip(model.settling, rest.states, start, strict=True)
     }
     return rest, responses

@@ -1,6 +1,7 @@
 """The blocks that settle and the links between them: what every solver works on."""
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,6 +36,31 @@ class Link(NamedTuple):
         other = states[self.beside]
         return None if state is None or other is None else (state, other)
 
+    def of_halves(self, factor: float) -> "Link":
+        """The link where post holds its half-differences times `factor` more than pre."""
+        if factor == 1.0:
+            return self
+
+        def current(half: Tensor) -> Tensor:
+            return self.current(half).mul_(factor)
+
+        def onto(base: Tensor, half: Tensor) -> Tensor:
+            return torch.add(base, self.current(half), alpha=factor)
+
+        return Link(self.source, current, onto)
+
+    def of_pairs(self, factor: float) -> "Link":
+        """The same for means and half-differences, shape (2, batch, n)."""
+        if factor == 1.0:
+            return self
+
+        def current(pair: Tensor) -> Tensor:
+            sent = self.current(pair)
+            sent[1].mul_(factor)
+            return sent
+
+        return Link(self.source, current, lambda base, pair: current(pair).add_(base))
+
 
 class System:
     """Blocks in their order from input to output.
@@ -46,6 +72,7 @@ class System:
         targets: `targets[b]` are (block, position in its links) of the currents that b sends.
         step_fraction: dt / tau_mem of each block.
         linear: Whether every current is linear in the states.
+        exponents: Half-differences of each block are held times 2**exponent (`response.py` says why).
         bound: Spectral bound gamma that learning keeps the coupled map under, or None.
     """
 
@@ -59,6 +86,7 @@ class System:
         self.step_fraction = [
             model.spec.equilibrium.dt / model.network.populations[name].tau_mem for name in self.names
         ]
+        self.exponents = [model.exponents[name] for name in self.names]
         self.bound = model.spec.consolidation.spectral_bound
         self.links: list[list[Link]] = [[] for _ in self.names]
         self._synapses: list[tuple[int, int, Synapses]] = []
@@ -82,6 +110,24 @@ class System:
         attentions = self._model.attentions.values()
         clamped = any(attention.pre == self._model.input_name for attention in attentions)
         return System(self._model, input_rates) if clamped else self
+
+    @cached_property
+    def halves(self) -> "System":
+        """The system of half-differences alone, shape (batch, n)."""
+        return self._with(Link.of_halves)
+
+    @cached_property
+    def pairs(self) -> "System":
+        """The system of means and half-differences, shape (2, batch, n)."""
+        return self._with(Link.of_pairs)
+
+    def _with(self, way: Callable[[Link, float], Link]) -> "System":
+        system = copy(self)
+        system.links = [
+            [way(link, 2.0 ** (self.exponents[block] - self.exponents[link.source])) for link in links]
+            for block, links in enumerate(self.links)
+        ]
+        return system
 
     def keep(self, rows: Tensor) -> "System":
         """The system of some of the samples."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mep_neuro.errors import TopologyError
 from mep_neuro.simulation.coupling import balanced_map, spectral_radius
-from mep_neuro.simulation.energy import energy_weights
+from mep_neuro.simulation.energy import EnergyWeight, energy_weights
 from mep_neuro.simulation.network import Network, Population, Projection
 from mep_neuro.simulation.synapses import Synapses, joining_synapses
 from mep_neuro.simulation.wiring import Wiring, signed_gain, wire
@@ -42,7 +42,10 @@ def build(spec: NetworkSpec, seed: int | None = None) -> Network:
     populations = {name: _population(spec, name) for name in spec.populations}
     weights = _energy_weights(spec, populations, projections)
     populations = {
-        name: replace(p, energy_weight=weights.get(name, np.ones(p.size))) for name, p in populations.items()
+        name: replace(p, energy_weight=weights[name].weight, energy_exponent=weights[name].exponent)
+        if name in weights
+        else p
+        for name, p in populations.items()
     }
     return Network(spec, populations, projections)
 
@@ -119,7 +122,7 @@ def _own_radius(projection: Projection, spec: NetworkSpec) -> float:
 
 def _energy_weights(
     spec: NetworkSpec, populations: Mapping[str, Population], projections: Mapping[str, Projection]
-) -> dict[str, Array]:
+) -> dict[str, EnergyWeight]:
     sizes = {name: p.size for name, p in populations.items() if p.dynamic}
     if not sizes:
         raise TopologyError(["populations: no unit settles; add a hidden population"])

@@ -1,5 +1,8 @@
 """The weight k of each unit in the energy: k_post = g k_pre along every projection.
 
+At a gain of 0.02 the first of 500 layers has k = 1e850: no float holds it. So each population has an
+exponent of two, and its units hold k over that power.
+
 An antisymmetric coupling has g below 0, so that k changes its sign along it: the contrast of a unit
 is still the gradient of the cost, but what is called the energy then has no minimum at rest.
 
@@ -8,6 +11,7 @@ backpropagation and contrastive Hebbian learning in a layered network', section 
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +26,23 @@ Index = NDArray[np.intp]
 Logarithm = NDArray[np.complex128]  # the logarithm of a negative number has the imaginary part pi
 
 
+class EnergyWeight(NamedTuple):
+    """k of the units of a population: weight * 2**exponent.
+
+    Attributes:
+        weight: Shape (n,); the largest is 1 or more and below 2, but for its sign.
+        exponent: Of the population.
+    """
+
+    weight: Array
+    exponent: int
+
+
 def energy_weights(
     sizes: Mapping[str, int],
     synapses: Mapping[str, tuple[str, str, Synapses]],
     output: tuple[str, NDArray[np.intp]],
-) -> dict[str, Array]:
+) -> dict[str, EnergyWeight]:
     """k of every settling unit, 1 at the output.
 
     Args:
@@ -44,7 +60,7 @@ def energy_weights(
         for pre, post, s in synapses.values()
     ]
     if not parts or not any(np.any(p[2] != 0.0) for p in parts):
-        return {name: np.ones(size) for name, size in sizes.items()}
+        return {name: EnergyWeight(np.ones(size), 0) for name, size in sizes.items()}
     pre, post, log_gain = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     log_k = _potential(total, pre, post, log_gain)
     log_k -= log_k[starts[output[0]] + output[1][0]]
@@ -58,7 +74,12 @@ def energy_weights(
                 "gains, so no energy belongs to the network; give parallel paths the same product of gains"
             ]
         )
-    return {name: np.exp(log_k[starts[name] : starts[name] + size]).real for name, size in sizes.items()}
+    return {name: _scaled(log_k[starts[name] : starts[name] + size]) for name, size in sizes.items()}
+
+
+def _scaled(log_k: Logarithm) -> EnergyWeight:
+    exponent = int(np.floor(log_k.real.max() / np.log(2.0) + 1e-9))  # k = 8 has the logarithm 2.999...
+    return EnergyWeight(np.exp(log_k - exponent * np.log(2.0)).real, exponent)
 
 
 def _potential(total: int, pre: Index, post: Index, log_gain: Logarithm) -> Logarithm:
@@ -68,8 +89,8 @@ def _potential(total: int, pre: Index, post: Index, log_gain: Logarithm) -> Loga
     pre, post = np.r_[pre, np.full(first.size, total)], np.r_[post, first]
     log_gain = np.r_[log_gain, np.zeros(first.size)]
     order, parent = breadth_first_order(_graph(total + 1, pre, post), total, directed=False)
-    below = order[1:]
-    above = parent[below]
+    below = order[1:].astype(np.int64)  # scipy counts in int32, which the products below exceed
+    above = parent[below].astype(np.int64)
     edge, first = np.unique(pre * (total + 1) + post, return_index=True)
     forth, back = above * (total + 1) + below, below * (total + 1) + above
     place = np.minimum(np.searchsorted(edge, forth), edge.size - 1)

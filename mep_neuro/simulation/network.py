@@ -19,7 +19,8 @@ class Population:
 
     Attributes:
         bias: Bias currents, shape (size,).
-        energy_weight: k of each unit over k of the output (design: k_{l+1} = g k_l), shape (size,).
+        energy_weight: k of each unit over 2**energy_exponent, shape (size,).
+        energy_exponent: A power of two of the population: at depth k is beyond every float.
         offset: Input population only: subtracted from the features, shape (size,).
         scale: Input population only: divides the centred features.
         bias_channels: Channels whose units share one bias, along the first axis; None where none is shared.
@@ -37,6 +38,17 @@ class Population:
     offset: Array
     scale: float
     bias_channels: int | None = None
+    energy_exponent: int = 0
+
+    @property
+    def k(self) -> Array:
+        """Weight of each unit in the energy over that of the output, k_{l+1} = g k_l; shape (size,).
+
+        Infinite where no float64 holds it.
+        """
+        with np.errstate(over="ignore"):
+            scaled: Array = np.ldexp(self.energy_weight, self.energy_exponent)
+        return scaled
 
     @property
     def size(self) -> int:

@@ -161,7 +161,7 @@ def test_sweeps_lower_the_energy_by_half_the_square_of_each_step(kind: str, gain
     made = model(kind, gain, seed)
     free, path = steps(made, 10, seed)
     energies = [energy(made, states, free.drive, free.input_rates) for states in path]
-    k = dict(zip(made.settling, made.energy_weights, strict=True))
+    k = {name: torch.from_numpy(made.network.populations[name].k) for name in made.settling}
     for (old, new), (before, after) in zip(pairwise(energies), pairwise(path), strict=True):
         moved = sum((k[name] * (after[name] - before[name]).square()).sum(1) for name in k)
         assert bool((new + 0.5 * moved <= old + 1e-11 * old.abs().clamp_min(1.0)).all())

@@ -162,7 +162,10 @@ def balanced_difference(net: Network, coupling: PairCoupling, pre: Array, post: 
 
 
 def contrast_of_synapses(net: Network, projection: Projection, pre: Array, post: Array) -> Array:
-    """k scale (slope_post mean_pre + mean_post slope_pre), summed over synapses of a slot and the batch."""
+    """k scale (slope_post mean_pre + mean_post slope_pre), summed over synapses of a slot and the batch.
+
+    k over the power of two with which the post population holds its responses.
+    """
     s, flat = projection.synapses, np.zeros(projection.weight.size)
     k = net.populations[projection.post].energy_weight[s.post]
     both = post[1][:, s.post] * pre[0][:, s.pre] + post[0][:, s.post] * pre[1][:, s.pre]

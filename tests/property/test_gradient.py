@@ -249,7 +249,10 @@ def test_between_kinks_the_contrast_is_the_gradient(activation: str, gain: float
 def ignoring(net: Network, what: str) -> Network:
     """The network as a program with the fault would see it."""
     if what == "the energy weight":
-        populations = {k: replace(p, energy_weight=np.ones(p.size)) for k, p in net.populations.items()}
+        populations = {
+            k: replace(p, energy_weight=np.ones(p.size), energy_exponent=0)
+            for k, p in net.populations.items()
+        }
         return replace(net, populations=populations)
     projections = {
         name: replace(p, feedback_gain=1.0, synapses=replace(p.synapses, gain=np.ones_like(p.synapses.gain)))

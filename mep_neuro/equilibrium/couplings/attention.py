@@ -48,7 +48,7 @@ class AttentionCoupling(Coupling):
         assert isinstance(section, Attention)
         self.within = projection.pre == projection.post
         self.gain = projection.feedback_gain
-        self.energy_weight = shared_energy_weight(projection, post.energy_weight)
+        self.energy_weight = shared_energy_weight(projection, post.k)
         self._post_shape, self._pre_shape = post.shape, pre.shape
         self._heads, self._b = section.heads, section.inverse_temperature
         self._norm = section.spectral_norm

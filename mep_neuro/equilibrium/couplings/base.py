@@ -53,7 +53,10 @@ class Coupling:
         return base + self.feedback(post)
 
     def contrast(self, pre: Response, post: Response, factor: float = 1.0) -> Tensor:
-        """factor k (slope_post mean_pre^T + mean_post slope_pre^T), summed over the batch."""
+        """factor k (slope_post mean_pre^T + mean_post slope_pre^T), summed over the batch.
+
+        Both slopes are held times one power of two, and k is over it: that of the post population.
+        """
         raise NotImplementedError
 
     def accumulate(self, pre: Response, post: Response, factor: float, into: Tensor, keep: float) -> None:

@@ -144,7 +144,7 @@ def test_gains_of_parallel_paths_must_multiply_alike() -> None:
         build(parse_spec(edited(*tied)))
     both = ("weight: {init: constant, gain: 0.5}", "weight: {init: constant, gain: 0.5}, feedback_gain: 0.5")
     net = build(parse_spec(edited(*tied, both)))
-    assert net.populations["maps"].energy_weight[0] == 2.0
+    assert net.populations["maps"].k[0] == 2.0
 
 
 def test_an_antisymmetric_path_beside_a_tied_one_is_refused() -> None:

@@ -86,7 +86,7 @@ def test_the_currents_are_minus_the_slopes_of_the_energy(gain: float) -> None:
     attention = made.attentions["attention"]
     before, after = (x.requires_grad_(True) for x in states(made))
     slopes = torch.autograd.grad(attention.energy(before, after).sum(), [before, after])
-    weights = [made.network.populations[name].energy_weight[0] for name in ("keys", "tokens")]
+    weights = [made.network.populations[name].k[0] for name in ("keys", "tokens")]
     assert weights[1] == pytest.approx(gain * weights[0])
     currents = attention.current_into_pre(before, after), attention.current_into_post(before, after)
     for current, slope, k in zip(currents, slopes, weights, strict=True):
