@@ -91,7 +91,7 @@ def test_run_json_says_what_a_reader_of_the_folder_wants_to_know(run, network):
     run.save(1, single(network), {}, [])
     content = json.loads((run.path / "run.json").read_text())
     assert (content["format"], content["version"], content["checkpoint"]) == ("mep-neuro-run", 1, "step-1")
-    assert content["seeds"] == {"init": 0, "data": 1, "noise": 2}
+    assert content["seeds"] == {"init": network.spec.seeds.init, "data": 1, "noise": 2}
     assert content["data"] == IDENTITY
     assert content["settings"] == SETTINGS
     assert set(content["versions"]) == {"mep-neuro", "numpy", "python", "safetensors", "torch"}
