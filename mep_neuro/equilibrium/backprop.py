@@ -13,14 +13,25 @@ from mep_neuro.equilibrium.cost import cost
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.phases import free_phase
 from mep_neuro.equilibrium.trainer import Step
+from mep_neuro.errors import UnsupportedError
 
 UNROLLED_STEPS = 60
 """Steps differentiated after the free phase; at a radius of 0.9 what is cut is 0.9^60 = 0.2 %."""
 
 
 def backpropagation(model: EquilibriumNetwork, features: Tensor, target: Tensor) -> Step:
-    """Minus the gradient of the mean cost, by autograd through steps of s <- rho(M s + drive)."""
+    """Minus the gradient of the mean cost, by autograd through steps of s <- rho(M s + drive).
+
+    Raises:
+        UnsupportedError: Units are gated; the steps know nothing of it.
+    """
     free = free_phase(model, features)
+    if any(gate is not None for gate in free.gates):
+        name = next(n for n, gate in zip(model.settling, free.gates, strict=True) if gate is not None)
+        raise UnsupportedError(
+            f"backpropagation: the units of population '{name}' are gated (dropout), which the comparison "
+            "does not follow; remove that, or train by Equilibrium Propagation"
+        )
     start = torch.cat([free.point.states[name] for name in model.settling], dim=1)
     with torch.enable_grad(), _leaves(model) as leaves:
         _, drive = model.drive(features)

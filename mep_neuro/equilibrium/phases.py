@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mep_neuro.equilibrium.cost import error
 from mep_neuro.equilibrium.fixed_point import FixedPoint
+from mep_neuro.equilibrium.gates import Gates, dropout_gates, gated
 from mep_neuro.equilibrium.held import held, refuse_rounding
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.modes import Frozen, Mirrored, Pair, Single
@@ -34,12 +35,14 @@ class Free:
         drive: Constant current of every settling population.
         membranes: Current under which each settling population took its rates, in the order of
             `model.settling`; None where the solver keeps none.
+        gates: What the rates of each settling population are multiplied with, in the nudged phase too.
     """
 
     point: FixedPoint
     input_rates: Tensor
     drive: dict[str, Tensor]
     membranes: list[Tensor] | None
+    gates: Gates
 
 
 @dataclass(frozen=True)
@@ -90,9 +93,10 @@ def free_phase(
     section = model.spec.equilibrium
     rates, drive = model.drive(features)
     limits = _limits(section, section.free_steps, solver, tolerance, max_steps)
+    gates = dropout_gates(model)
     rest = settle(
         model.system.seeing(rates),
-        Single(model.activations),
+        gated(Single(model.activations), gates),
         [drive[name] for name in model.settling],
         [None] * len(model.settling),
         limits,
@@ -100,7 +104,7 @@ def free_phase(
     )
     states = dict(zip(model.settling, rest.states, strict=True))
     point = FixedPoint(states, rest.residual, rest.steps, limits.tolerance, rest.events)
-    return Free(point, rates, drive, rest.membranes)
+    return Free(point, rates, drive, rest.membranes, gates)
 
 
 def nudged_phase(
@@ -201,7 +205,9 @@ def _centered(
         steady = free.drive[name]
         drive.append(torch.stack([steady, pull[name] if name in pull else torch.zeros_like(steady)]))
     mode = Mirrored(model.half_activations, model.energy_weights, partial(_size, nudge))
-    rest = settle(model.system.pairs, mode, drive, _about(free.point.states), limits, forth=False)
+    rest = settle(
+        model.system.pairs, gated(mode, free.gates), drive, _about(free.point.states), limits, forth=False
+    )
     responses = {
         name: Response(state[0], _per_beta(state[1], strength))
         for name, state in zip(model.settling, rest.states, strict=True)
@@ -226,7 +232,9 @@ def _both(
     start = [torch.stack([s, s]) for s in free.point.states.values()]
     weights = [held(model, name, k) for name, k in zip(model.settling, model.energy_weights, strict=True)]
     mode = Pair(model.activations, weights, partial(_size, nudge))
-    rest = settle(model.system.seeing(free.input_rates), mode, drive, start, limits, forth=False)
+    rest = settle(
+        model.system.seeing(free.input_rates), gated(mode, free.gates), drive, start, limits, forth=False
+    )
     responses = {
         name: Response((state[0] + state[1]) / 2, held(model, name, (state[0] - state[1]) / (2 * strength)))
         for name, state in zip(model.settling, rest.states, strict=True)
@@ -241,7 +249,9 @@ def _frozen(
     pull = {name: held(model, name, f) for name, f in nudge.items()}
     drive = [pull.get(name) for name in model.settling]
     mode = Frozen(model.half_activations, _currents(model, free), model.energy_weights, partial(_size, nudge))
-    rest = settle(model.system.halves, mode, drive, [None] * len(drive), limits, forth=False)
+    rest = settle(
+        model.system.halves, gated(mode, free.gates), drive, [None] * len(drive), limits, forth=False
+    )
     responses = {
         name: Response(free.point.states[name], _per_beta(state, strength))
         for name, state in zip(model.settling, rest.states, strict=True)
@@ -265,7 +275,8 @@ def _one_sided(
     drive = [free.drive[name] + nudge[name] if name in nudge else free.drive[name] for name in model.settling]
     start = list(free.point.states.values())
     system = model.system.seeing(free.input_rates)
-    rest = settle(system, Single(model.activations), drive, start, limits, forth=False)
+    mode = gated(Single(model.activations), free.gates)
+    rest = settle(system, mode, drive, start, limits, forth=False)
     responses = {
         name: Response((state + still) / 2, held(model, name, (state - still) / strength))
         for name, state, still in zip(model.settling, rest.states, start, strict=True)

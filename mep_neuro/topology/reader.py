@@ -14,6 +14,7 @@ from mep_neuro.topology.shorthand import resolve_cubes
 from mep_neuro.topology.source import path_of, text_of
 from mep_neuro.topology.spec import NetworkSpec
 from mep_neuro.topology.structure import keys_of, structural_mistakes
+from mep_neuro.topology.training_checks import training_mistakes
 from mep_neuro.topology.tree import Node, Unreadable, data_of, mark_of, plain_data
 from mep_neuro.topology.yaml_tree import parse_tree
 
@@ -108,7 +109,7 @@ def _checked(data: Any) -> tuple[NetworkSpec | None, list[Mistake], dict[KeyPath
     else:
         spec = NetworkSpec.model_validate(resolved.data)
         draft = draft_of_spec(spec)
-    mistakes += [*population_mistakes(draft), *projection_mistakes(draft)]
+    mistakes += [*population_mistakes(draft), *projection_mistakes(draft), *training_mistakes(draft)]
     return (None if mistakes else spec), mistakes, resolved.origins
 
 

@@ -69,6 +69,9 @@ class Population(Section):
         "unit", description="'channel' gives the units of a channel (first of three axes) one bias"
     )
     encoding: Encoding | None = Field(None, description="input population only")
+    dropout: Annotated[float, Field(strict=True, ge=0, lt=1)] = Field(
+        0.0, description="share of the units silenced in training, one mask through all phases of a batch"
+    )
 
 
 class WeightInit(Section):

@@ -15,6 +15,7 @@ from mep_neuro.topology.reader import read_spec
 DATA = load_data("digits")
 SETTINGS: dict[str, dict[str, Any]] = {
     "random_sign": {"equilibrium": {"nudge": {"phases": "random_sign"}}},
+    "dropout": {"populations": {"hidden": {"dropout": 0.25}}},
 }
 
 
@@ -60,7 +61,7 @@ def test_the_setting_changes_what_is_learned(name: str) -> None:
     assert not np.array_equal(weights_of(plain, 3)[key], weights_of(other, 3)[key])
 
 
-@pytest.mark.parametrize("name", ["random_sign"])
+@pytest.mark.parametrize("name", ["random_sign", "dropout"])
 def test_draws_are_those_of_seeds_noise(name: str) -> None:
     def learned(noise: int) -> Any:
         trainer = trainer_of({**SETTINGS[name], "seeds": {"noise": noise}})
