@@ -2,7 +2,8 @@
 
 Held-out accuracy, mean and standard deviation over seeds of the weights and of the order of the samples:
 
-    untrained   nothing is trained
+    untrained   nothing is trained; over 30 seeds, which cost nothing: a random read-out is right in 0.04
+                to 0.22 of the images, with a standard deviation of 0.04 between seeds
     lattice     the lattice by EP, its read-out frozen at random
     readout     the read-out alone, the lattice frozen at random
     both        lattice and read-out by EP
@@ -33,6 +34,7 @@ from mep_neuro.topology.reader import read_spec
 NETWORK = "digits_cube"
 PARTS = ("untrained", "lattice", "readout", "both", "backprop", "linear")
 LATTICE, READOUT = ("lattice", "cube"), ("face_output", "output")
+UNTRAINED_SEEDS = 30
 VALIDATION = 300  # images that --validation takes from the training part, where settings are chosen
 
 
@@ -108,7 +110,8 @@ def main() -> None:
         data = validation(data)
     found: dict[str, list[float]] = {}
     for part in options.parts.split(","):
-        values = [accuracy(part, seed, data) for seed in range(options.seeds)]
+        seeds = max(options.seeds, UNTRAINED_SEEDS) if part == "untrained" else options.seeds
+        values = [accuracy(part, seed, data) for seed in range(seeds)]
         found[part] = [float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0]
         if not options.json:
             each = " ".join(f"{value:.4f}" for value in values)

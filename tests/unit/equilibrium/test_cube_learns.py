@@ -37,6 +37,7 @@ def test_the_lattice_alone_learns_behind_a_frozen_readout() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # 40 s alone on a core; minutes where others are at work
 def test_the_figures_of_the_cube() -> None:
     """One seed of the benchmark; its own standard error is 0.012."""
     command = [sys.executable, BENCHMARK, "--json", "--seeds", "1"]
