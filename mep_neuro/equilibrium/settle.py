@@ -113,10 +113,8 @@ def settle(
             continue
         now = work.residual()
         _check(now, step)
-        done = now <= limits.tolerance
-        done &= (
-            change <= limits.tolerance
-        )  # each sample by itself: another's look at the residual is not its own
+        # Both, so that a sample does not stop because another's change called for a look at the residual.
+        done = (now <= limits.tolerance) & (change <= limits.tolerance)
         if last:
             done.fill_(True)
         if not bool(done.any()):

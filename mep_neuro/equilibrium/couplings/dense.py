@@ -44,9 +44,7 @@ class DenseCoupling(Coupling):
 
     def forward(self, pre: Tensor) -> Tensor:
         """W s_pre, shape (..., n_post) of the whole population."""
-        return self.spread(
-            linear(self.take(pre, self.pre_units), self.used), self.post_units, self.post_size
-        )
+        return self.spread(linear(self.take(pre, self.pre_units), self.used), self.post_units, self.post_size)
 
     def feedback(self, post: Tensor) -> Tensor:
         """g W^T s_post, shape (..., n_pre) of the whole population."""
@@ -59,15 +57,15 @@ class DenseCoupling(Coupling):
 
     def forward_onto(self, base: Tensor, pre: Tensor) -> Tensor:
         """base + W s_pre."""
-        if pre.ndim != 2 or self.pre_units is not None or self.post_units is not None:
+        if self.pre_units is not None or self.post_units is not None:
             return base + self.forward(pre)
-        return torch.addmm(base, pre, self.used.T)
+        return _product_onto(base, pre, self.used.T, 1.0)
 
     def feedback_onto(self, base: Tensor, post: Tensor) -> Tensor:
         """base + g W^T s_post."""
-        if post.ndim != 2 or self.pre_units is not None or self.post_units is not None:
+        if self.pre_units is not None or self.post_units is not None:
             return base + self.feedback(post)
-        return torch.addmm(base, post, self.used, alpha=self.gain)
+        return _product_onto(base, post, self.used, self.gain)
 
     def balanced(self, pre: Tensor, post: Tensor) -> tuple[Tensor, Tensor]:
         """What the symmetric map (blocks sqrt(g) W) sends to (pre, post)."""
@@ -102,3 +100,10 @@ class DenseCoupling(Coupling):
         if units is None:
             return current
         return current.new_zeros(*current.shape[:-1], size).index_copy_(-1, units, current)
+
+
+def _product_onto(base: Tensor, states: Tensor, matrix: Tensor, gain: float) -> Tensor:
+    """base + gain * states @ matrix in one pass, whatever stands before the units."""
+    if states.ndim == 2:
+        return torch.addmm(base, states, matrix, alpha=gain)
+    return torch.addmm(base.flatten(0, -2), states.flatten(0, -2), matrix, alpha=gain).view_as(base)
