@@ -1,7 +1,7 @@
 """The local contrast: what each synapse sees at its two ends, nudged minus free."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -26,11 +26,13 @@ class Contrast(Mapping[str, Tensor]):
         finite: Whether all of them are known to be finite.
     """
 
-    def __init__(self, weights: Mapping[str, Term], biases: Mapping[str, Tensor]) -> None:
-        """Take how to make each weight's contrast, and the biases' contrasts."""
+    def __init__(
+        self, weights: Mapping[str, Term], biases: Mapping[str, Tensor], others: Sequence[Tensor] = ()
+    ) -> None:
+        """Take how to make each weight's contrast, those of the biases, and other units' responses."""
         self._weights, self._biases = weights, biases
         # A bias's contrast sums its units' responses: where these are finite, so are their products.
-        sums = [bias.sum() for bias in biases.values()]
+        sums = [response.sum() for response in (*biases.values(), *others)]
         self.finite = bool(sums) and math.isfinite(float(torch.stack(sums).sum()))
 
     def accumulate(self, name: str, into: Tensor, keep: float) -> None:
@@ -88,7 +90,8 @@ def contrast(model: EquilibriumNetwork, free: Free, nudged: Nudged) -> Contrast:
         bias = slope.sum(0).mul_(share)
         bias = bias if energy_weight is None else bias.mul_(energy_weight)
         biases[f"populations.{name}.bias"] = model.shared(name, bias)
-    return Contrast(weights, biases)
+    fixed = [r.slope for name, r in nudged.responses.items() if name not in model.plastic_biases]
+    return Contrast(weights, biases, [slope for slope in fixed if slope is not None])
 
 
 def _as_post_holds(
