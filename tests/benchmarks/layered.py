@@ -57,7 +57,7 @@ class Layered:
             section |= {"plastic": post == "output" or not frozen}
             if index:
                 section |= {"feedback_gain": self.feedback_gain if self.coupled(post) else 1.0}
-                section |= {"weight": {"gain": 0.5}}
+                section |= {"weight": {"gain": 0.5 if post != "output" else 0.1}}
             projections[f"{pre}_{post}"] = section
         steps = {} if measured else {"free_steps": self.free_steps, "nudged_steps": self.nudged_steps}
         cost = "cross_entropy" if self.output == "softmax" else "squared_error"
@@ -77,11 +77,11 @@ class Layered:
         return post != "output" or self.output != "softmax"
 
     def sequential(self) -> nn.Sequential:
-        """The feed-forward network of the same widths that backpropagation trains."""
+        """The feed-forward network of the same widths and output that backpropagation trains."""
         layers: list[nn.Module] = []
         for pre, post in pairwise(self.sizes):
             layers += [nn.Linear(pre, post), nn.ReLU()]
-        return nn.Sequential(*layers[:-1])
+        return nn.Sequential(*layers[:-1], *([nn.Tanh()] if self.output == "tanh" else []))
 
 
 def one_hot(labels: torch.Tensor, classes: int = 10) -> torch.Tensor:
@@ -91,7 +91,7 @@ def one_hot(labels: torch.Tensor, classes: int = 10) -> torch.Tensor:
 
 NETS = (
     Layered(
-        (784, 256, 10), free_steps=2, nudged_steps=1, feedback_gain=0.1, bound=0.4, hidden="relu", bias=0.0
+        (784, 256, 10), free_steps=2, nudged_steps=1, feedback_gain=0.05, bound=0.5, hidden="relu", bias=0.0
     ),
     Layered(
         (784, 512, 512, 10),
@@ -107,7 +107,7 @@ NETS = (
         (784, 256, 256, 256, 256, 10),
         free_steps=3,
         nudged_steps=1,
-        feedback_gain=0.02,
+        feedback_gain=0.01,
         bound=0.5,
         hidden="relu",
         output="softmax",
