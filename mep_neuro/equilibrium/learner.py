@@ -156,7 +156,7 @@ def _plastic(model: EquilibriumNetwork) -> dict[str, nn.Parameter]:
     parameters: dict[str, nn.Parameter] = {}
     for name, coupling in model.projections.items():
         if coupling.plastic:
-            parameters[f"projections.{name}.weight"] = coupling.weight
+            parameters[f"projections.{name}.weight"] = coupling.learned
     for name, population in model.network.populations.items():
         if population.role != "input" and population.plastic_bias:
             parameters[f"populations.{name}.bias"] = model.biases[name]

@@ -102,6 +102,9 @@ class EquilibriumNetwork(nn.Module):
     ) -> None:
         self.weights[name] = coupling.weight
         self.register_parameter(f"weight_{name}", coupling.weight)
+        if coupling.latent is not None:
+            self.register_parameter(f"latent_{name}", coupling.latent)
+            coupling.learned_changed()  # rounded again in this dtype
         if isinstance(coupling, AttentionCoupling):
             self.attentions[name] = coupling
             return
@@ -190,7 +193,7 @@ class EquilibriumNetwork(nn.Module):
     def weights_changed(self) -> None:
         """Refresh what operators keep beside their weights."""
         for coupling in self.projections.values():
-            coupling.weight_changed()
+            coupling.learned_changed()
 
     def to_network(self) -> Network:
         """The network with the present numbers, in float64."""
@@ -207,6 +210,8 @@ class EquilibriumNetwork(nn.Module):
                 tensor = self.projections[name].weight.detach()
             elif what == "feedback_weight":
                 tensor = self._fixed(name)
+            elif what == "latent_weight":
+                tensor = self.projections[name].learned.detach()
             elif what == "offset":
                 tensor = self.readout_offset[name]
             else:
@@ -232,6 +237,8 @@ class EquilibriumNetwork(nn.Module):
                 self.weights[name].copy_(tensor)
             elif what == "feedback_weight":
                 self._fixed(name).copy_(tensor)
+            elif what == "latent_weight":
+                self.projections[name].learned.copy_(tensor)
             elif what == "offset":
                 self.readout_offset[name] = tensor
             else:

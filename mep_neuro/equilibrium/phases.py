@@ -22,7 +22,7 @@ from mep_neuro.equilibrium.response import Response
 from mep_neuro.equilibrium.settle import Limits, Rest, settle
 from mep_neuro.equilibrium.solver import current_into
 from mep_neuro.errors import UnsupportedError
-from mep_neuro.topology.spec import Equilibrium
+from mep_neuro.topology.training_spec import Equilibrium
 
 
 @dataclass(frozen=True)

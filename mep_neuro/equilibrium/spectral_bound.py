@@ -96,8 +96,8 @@ class SpectralBound:
             if radius <= self.gamma or not plastic:
                 break
             for coupling in plastic:
-                coupling.weight.mul_(self.gamma / radius)
-                coupling.weight_changed()
+                coupling.learned.mul_(self.gamma / radius)
+                coupling.learned_changed()
             radius = self.gamma if everything else self.radius() * MARGIN
         if radius > self.gamma * MARGIN:
             raise SettleError(

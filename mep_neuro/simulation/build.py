@@ -11,6 +11,7 @@ from mep_neuro.simulation.coupling import balanced_map, spectral_radius
 from mep_neuro.simulation.energy import EnergyWeight, energy_weights
 from mep_neuro.simulation.network import Network, Population, Projection
 from mep_neuro.simulation.synapses import Synapses, joining_synapses
+from mep_neuro.simulation.weight_bits import rounded
 from mep_neuro.simulation.wiring import Wiring, signed_gain, wire
 from mep_neuro.topology.part import parse_part
 from mep_neuro.topology.spec import NetworkSpec, WeightInit
@@ -87,12 +88,29 @@ def _projection(spec: NetworkSpec, name: str, rng: np.random.Generator) -> Proje
         gain=1.0,
         feedback_weight=_feedback_weight(section, wiring, rng),
     )
+    projection = _rounded(projection, section)
     if section.weight.spectral_radius is None:
         return projection
     factor = section.weight.spectral_radius / max(_own_radius(projection, spec), 1e-300)
     back = projection.feedback_weight
-    return replace(
+    projection = replace(
         projection, weight=weight * factor, feedback_weight=None if back is None else back * factor
+    )
+    return _rounded(projection, section)
+
+
+def _rounded(projection: Projection, section: Section) -> Projection:
+    """The projection with weights of few bits, where the file says so; random feedback is rounded too."""
+    bits = section.weight_bits
+    if bits is None:
+        return projection
+    latent, back = projection.weight, projection.feedback_weight
+    return replace(
+        projection,
+        weight=rounded(latent, bits),
+        feedback_weight=None if back is None else rounded(back, bits),
+        weight_bits=bits,
+        latent_weight=latent,
     )
 
 

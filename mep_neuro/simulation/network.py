@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mep_neuro.neurons.activation import ACTIVATIONS
 from mep_neuro.simulation.synapses import Synapses
-from mep_neuro.topology.spec import NetworkSpec
+from mep_neuro.topology.spec import NetworkSpec, WeightBits
 
 Array = NDArray[np.float64]
 
@@ -87,6 +87,8 @@ class Projection:
         offset: What a calibrated read-out subtracts from its input, shape (n_pre,); zeros otherwise.
         gain: What a calibrated read-out multiplies it with; 1 otherwise.
         feedback_weight: Fixed weights of the feedback, shape as `weight`; None where it uses `weight`.
+        weight_bits: What `weight` is rounded to; None where it is not.
+        latent_weight: What `weight` is rounded from, and learning moves; None where it is not rounded.
     """
 
     name: str
@@ -100,6 +102,8 @@ class Projection:
     offset: Array
     gain: float
     feedback_weight: Array | None = None
+    weight_bits: WeightBits | None = None
+    latent_weight: Array | None = None
 
     @property
     def forward_weights(self) -> Array:
@@ -170,6 +174,8 @@ class Network:
             arrays[f"projections.{name}.weight"] = projection.weight
             if projection.feedback_weight is not None:
                 arrays[f"projections.{name}.feedback_weight"] = projection.feedback_weight
+            if projection.latent_weight is not None:
+                arrays[f"projections.{name}.latent_weight"] = projection.latent_weight
             if self.spec.projections[name].calibrate is not None:
                 arrays[f"projections.{name}.offset"] = projection.offset
                 arrays[f"projections.{name}.gain"] = np.array([projection.gain])
@@ -197,8 +203,9 @@ class Network:
         projections = {}
         for name, projection in self.projections.items():
             changes: dict[str, Array | float] = {"weight": new[f"projections.{name}.weight"]}
-            if f"projections.{name}.feedback_weight" in new:
-                changes["feedback_weight"] = new[f"projections.{name}.feedback_weight"]
+            for key in ("feedback_weight", "latent_weight"):
+                if f"projections.{name}.{key}" in new:
+                    changes[key] = new[f"projections.{name}.{key}"]
             if f"projections.{name}.offset" in new:
                 changes["offset"] = new[f"projections.{name}.offset"]
                 changes["gain"] = float(new[f"projections.{name}.gain"][0])

@@ -6,15 +6,9 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from mep_neuro.topology.spec import (
-    Consolidation,
-    Equilibrium,
-    NetworkSpec,
-    Neuron,
-    Population,
-    Projection,
-    Section,
-)
+from mep_neuro.topology.section import Section
+from mep_neuro.topology.spec import NetworkSpec, Neuron, Population, Projection
+from mep_neuro.topology.training_spec import Consolidation, Equilibrium, Learning
 
 S = TypeVar("S", bound=Section)
 
@@ -27,6 +21,7 @@ class Draft:
     populations: dict[str, Population]
     projections: dict[str, Projection]
     equilibrium: Equilibrium | None
+    learning: Learning | None
     consolidation: Consolidation | None
     broken: frozenset[str]
 
@@ -66,7 +61,13 @@ class Draft:
 def draft_of_spec(spec: NetworkSpec) -> Draft:
     """The draft of a specification in which every section is right."""
     return Draft(
-        spec.neurons, spec.populations, spec.projections, spec.equilibrium, spec.consolidation, frozenset()
+        spec.neurons,
+        spec.populations,
+        spec.projections,
+        spec.equilibrium,
+        spec.learning,
+        spec.consolidation,
+        frozenset(),
     )
 
 
@@ -82,6 +83,7 @@ def draft_of_data(data: Any, broken_populations: Set[str]) -> Draft:
         {name: section for name, section in populations.items() if name not in broken_populations},
         projections,
         _section(Equilibrium, data.get("equilibrium", {})),
+        _section(Learning, data.get("learning", {})),
         _section(Consolidation, data.get("consolidation", {})),
         frozenset(broken),
     )

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StrictBool, StrictStr
 
 from mep_neuro.topology.mistakes import KeyPath, Mistake
-from mep_neuro.topology.spec import Activation, Fraction, Radius, Real, Section, WeightInit
+from mep_neuro.topology.section import Fraction, Radius, Real, Section
+from mep_neuro.topology.spec import Activation, WeightInit
 from mep_neuro.topology.structure import structural_mistakes
 
 # 215 ** 3 is the last cube within the limit of 10 000 000 units.

@@ -5,30 +5,14 @@ Field names are the file's vocabulary (PyNN, SONATA, NIR). Times are held in sec
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StrictBool, StrictStr
+from pydantic import BeforeValidator, Field, StrictBool, StrictStr
 
-from mep_neuro.topology.units import format_time, parse_time
+from mep_neuro.topology.mistakes import unknown
+from mep_neuro.topology.section import Count, Fraction, Positive, Radius, Real, Section, Seed, Side, Time
+from mep_neuro.topology.training_spec import Consolidation, Equilibrium, Learning
 
-Time = Annotated[
-    float,
-    BeforeValidator(parse_time, json_schema_input_type=str),
-    PlainSerializer(format_time, return_type=str),
-]
-Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
-Fraction = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=1)]
-Count = Annotated[int, Field(strict=True, ge=1, le=10_000_000)]
-Side = Annotated[int, Field(strict=True, ge=1, le=10_000)]
-Radius = Annotated[int, Field(strict=True, ge=1, le=16)]
-Seed = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
 Activation = Literal["hard_sigmoid", "relu", "tanh", "softmax"]
 NeuronModel = Literal["rate", "sigma_delta"]
-
-
-class Section(BaseModel):
-    """One mapping of the file: unknown keys are mistakes, values do not change."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
 class Seeds(Section):
@@ -93,6 +77,17 @@ def _padding(value: object) -> object:
     if value in ("same", "valid") or (type(value) is int and 0 <= value <= 10_000):
         return value
     raise ValueError(f"{value!r} is no padding; write same, valid, or a number of zeros on each side")
+
+
+def _weight_bits(value: object) -> object:
+    if value == "ternary" or (type(value) is int and 2 <= value <= 8):
+        return value
+    if isinstance(value, str):
+        raise ValueError(unknown("choice", value, ["ternary", *map(str, range(2, 9))]))
+    raise ValueError(f"{value!r} is no number of bits; write ternary, or 2 to 8")
+
+
+WeightBits = Literal["ternary"] | int
 
 
 class Dense(Section):
@@ -197,70 +192,10 @@ class Projection(Section):
         "tied", description="weights of the feedback: the same, fixed random ones, or minus the same"
     )
     weight: WeightInit = Field(default_factory=WeightInit)
+    weight_bits: Annotated[WeightBits | None, BeforeValidator(_weight_bits)] = Field(
+        None, description="rounds the weights to three levels (ternary), or to 2 to 8 bits, both ways"
+    )
     calibrate: Calibration | None = Field(None, description="projections into a softmax read-out only")
-
-
-class Nudge(Section):
-    """The nudged phase: a constant current -beta dC/ds, taken at the free fixed point."""
-
-    beta: Positive = Field(0.1, description="strength of the nudge")
-    phases: Literal["centered", "frozen", "one_sided", "random_sign"] = Field(
-        "centered",
-        description="-beta and +beta; the same about the free phase's currents, with one settle for both; "
-        "0 and +beta; or 0 and one of -beta and +beta, drawn for each batch",
-    )
-    cost: Literal["squared_error", "cross_entropy"] = Field("squared_error", description="C")
-    max_current: Positive | None = Field(
-        None, description="lowers beta per sample so that no unit is nudged by more than this"
-    )
-
-
-class Equilibrium(Section):
-    """How the network settles."""
-
-    solver: Literal["sweeps", "synchronous", "momentum", "anderson", "lean", "event_driven"] = Field(
-        "sweeps",
-        description="block updates back and forth; the membrane dynamics step by step; over-relaxed sweeps; "
-        "extrapolated sweeps; sweeps in the least memory; differences sent through a threshold",
-    )
-    tolerance: Positive = Field(1e-4, description="largest |s - rho(current)| of a settled sample")
-    max_steps: Count = Field(200, description="steps after which a settle gives up")
-    free_steps: Count | None = Field(
-        None, description="exactly so many steps in training's free phase, residual measured once an epoch"
-    )
-    nudged_steps: Count | None = Field(None, description="the same of the nudged phase")
-    nudge: Nudge = Field(default_factory=Nudge)
-    dt: Time = Field(0.001, gt=0, description="time step of the membrane dynamics, such as '1 ms'")
-
-
-class Learning(Section):
-    """How contrasts become updates."""
-
-    rule: Literal["contrastive"] = "contrastive"
-    optimizer: Literal["sgd", "adam"] = Field("sgd", description="update rule")
-    lr: Positive = Field(0.1, description="learning rate")
-    momentum: Annotated[float, Field(strict=True, ge=0, lt=1)] = Field(0.9, description="of sgd")
-    schedule: Literal["constant", "linear"] = Field("linear", description="'linear' decays lr to 0")
-    batch_size: Count = Field(64, description="samples per update")
-    epochs: Count = Field(20, description="passes over the training part, unless --epochs says otherwise")
-
-
-class Consolidation(Section):
-    """Every `period` updates: an orthogonalised step, and the spectral bound gamma."""
-
-    period: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6} updates?$")] = Field(
-        "1 update", description="such as '10 updates'"
-    )
-    method: Literal["none", "muon"] = Field("none", description="Muon acts on matrices only")
-    lr: Positive = Field(0.02, description="learning rate of the orthogonalised step")
-    spectral_bound: Positive | None = Field(
-        None, description="gamma: largest eigenvalue allowed in the coupled map"
-    )
-
-    @property
-    def updates(self) -> int:
-        """The period as a number of updates."""
-        return int(self.period.split()[0])
 
 
 class NetworkSpec(Section):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from mep_neuro.equilibrium.response import Response
 from mep_neuro.errors import UnsupportedError
 from mep_neuro.simulation.network import Projection
+from mep_neuro.simulation.weight_bits import rounded
 
 
 class Coupling:
@@ -22,6 +23,7 @@ class Coupling:
         post: Name of the population after.
         weight: As in the network; never requires grad.
         feedback_weight: Weights of the feedback where they are not `weight`; learning leaves them.
+        latent: What `weight` is rounded from, where it has few bits; None otherwise.
         linear: Whether the currents are linear in the states.
     """
 
@@ -35,6 +37,21 @@ class Coupling:
         self.weight = nn.Parameter(torch.tensor(projection.weight, dtype=dtype), requires_grad=False)
         fixed = projection.feedback_weight
         self.feedback_weight = None if fixed is None else torch.tensor(fixed, dtype=dtype)
+        self._bits, latent = projection.weight_bits, projection.latent_weight
+        self.latent = (
+            None if latent is None else nn.Parameter(torch.tensor(latent, dtype=dtype), requires_grad=False)
+        )
+
+    @property
+    def learned(self) -> nn.Parameter:
+        """What learning moves: the weight, or the latent one that it is rounded from."""
+        return self.weight if self.latent is None else self.latent
+
+    def learned_changed(self) -> None:
+        """Called after every change of what is learned."""
+        if self.latent is not None and self._bits is not None:
+            self.weight.copy_(torch.from_numpy(rounded(self.latent.detach().numpy(), self._bits)))
+        self.weight_changed()
 
     def forward(self, pre: Tensor) -> Tensor:
         """W s_pre, shape (..., n_post) of the whole population."""

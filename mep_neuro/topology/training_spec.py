@@ -1,0 +1,70 @@
+"""The sections of a topology file that say how a network settles and learns."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mep_neuro.topology.section import Count, Positive, Section, Time
+
+
+class Nudge(Section):
+    """The nudged phase: a constant current -beta dC/ds, taken at the free fixed point."""
+
+    beta: Positive = Field(0.1, description="strength of the nudge")
+    phases: Literal["centered", "frozen", "one_sided", "random_sign"] = Field(
+        "centered",
+        description="-beta and +beta; the same about the free phase's currents, with one settle for both; "
+        "0 and +beta; or 0 and one of -beta and +beta, drawn for each batch",
+    )
+    cost: Literal["squared_error", "cross_entropy"] = Field("squared_error", description="C")
+    max_current: Positive | None = Field(
+        None, description="lowers beta per sample so that no unit is nudged by more than this"
+    )
+
+
+class Equilibrium(Section):
+    """How the network settles."""
+
+    solver: Literal["sweeps", "synchronous", "momentum", "anderson", "lean", "event_driven"] = Field(
+        "sweeps",
+        description="block updates back and forth; the membrane dynamics step by step; over-relaxed sweeps; "
+        "extrapolated sweeps; sweeps in the least memory; differences sent through a threshold",
+    )
+    tolerance: Positive = Field(1e-4, description="largest |s - rho(current)| of a settled sample")
+    max_steps: Count = Field(200, description="steps after which a settle gives up")
+    free_steps: Count | None = Field(
+        None, description="exactly so many steps in training's free phase, residual measured once an epoch"
+    )
+    nudged_steps: Count | None = Field(None, description="the same of the nudged phase")
+    nudge: Nudge = Field(default_factory=Nudge)
+    dt: Time = Field(0.001, gt=0, description="time step of the membrane dynamics, such as '1 ms'")
+
+
+class Learning(Section):
+    """How contrasts become updates."""
+
+    rule: Literal["contrastive"] = "contrastive"
+    optimizer: Literal["sgd", "adam"] = Field("sgd", description="update rule")
+    lr: Positive = Field(0.1, description="learning rate")
+    momentum: Annotated[float, Field(strict=True, ge=0, lt=1)] = Field(0.9, description="of sgd")
+    schedule: Literal["constant", "linear"] = Field("linear", description="'linear' decays lr to 0")
+    batch_size: Count = Field(64, description="samples per update")
+    epochs: Count = Field(20, description="passes over the training part, unless --epochs says otherwise")
+
+
+class Consolidation(Section):
+    """Every `period` updates: an orthogonalised step, and the spectral bound gamma."""
+
+    period: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6} updates?$")] = Field(
+        "1 update", description="such as '10 updates'"
+    )
+    method: Literal["none", "muon"] = Field("none", description="Muon acts on matrices only")
+    lr: Positive = Field(0.02, description="learning rate of the orthogonalised step")
+    spectral_bound: Positive | None = Field(
+        None, description="gamma: largest eigenvalue allowed in the coupled map"
+    )
+
+    @property
+    def updates(self) -> int:
+        """The period as a number of updates."""
+        return int(self.period.split()[0])
