@@ -8,6 +8,10 @@ import typer
 from mep_neuro.cli.output import note, print_json, progress
 
 
+MOST_LINES = 20
+"""Epochs told one by one; of more, every so many."""
+
+
 def train(
     network: Annotated[str, typer.Argument(metavar="NET.yaml", help="Topology file, or a library name.")],
     out: Annotated[Path, typer.Option("--out", help="RUN folder to make, or to go on with.")],
@@ -49,7 +53,11 @@ def train(
             advance(done / total - shown)
             shown = done / total
 
+        every = max(1, (epochs or spec.learning.epochs) // MOST_LINES)
+
         def on_epoch(record: dict[str, float]) -> None:
+            if record["epoch"] % every:
+                return
             note(
                 f"epoch {record['epoch']:3.0f}  train {record['train_accuracy']:.4f}  "
                 f"held out {record['held_out_accuracy']:.4f}  settled {record['settled']:.3f}",
