@@ -1,4 +1,4 @@
-"""The benchmarks of events and memory run, and print one JSON object with the keys they promise."""
+"""The benchmarks of events, memory and solvers run, and print one JSON object with the keys they promise."""
 
 import json
 import os
@@ -46,3 +46,9 @@ def test_memory() -> None:
     autograd = memory["autograd_peak_over_states"]
     assert autograd["30"] > 2 * autograd["10"]
     assert memory["per_layer"]["50"] < 1.1 * memory["per_layer"]["10"]
+
+
+def test_solvers() -> None:
+    for by_radius in found("solvers").values():
+        steps = {solver: figures["steps"] for solver, figures in by_radius["0.5"].items()}
+        assert steps["momentum"] < steps["sweeps"] < steps["synchronous"]
