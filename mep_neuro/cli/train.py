@@ -7,7 +7,6 @@ import typer
 
 from mep_neuro.cli.output import note, print_json, progress
 
-
 MOST_LINES = 20
 """Epochs told one by one; of more, every so many."""
 
