@@ -79,7 +79,7 @@ def lattice_offsets(neighbours: int, radius: int = 1) -> list[tuple[int, int, in
 def lattice_synapses(shape: tuple[int, ...], connector: Lattice, feedback_gain: float) -> Synapses:
     """Each pair of neighbours once, from the lower slice along `axis` to the higher; weight (n_edges,).
 
-    The gain is g between slices and 1 within a slice, so that one energy belongs to it.
+    The gain is g to the power of the slices between the two, so that one energy belongs to it.
     Edges are sorted by (lower unit, higher unit): what a stencil writes in one pass.
     """
     position = np.indices(shape).reshape(3, -1)
@@ -101,5 +101,8 @@ def lattice_synapses(shape: tuple[int, ...], connector: Lattice, feedback_gain: 
     pre, post = np.where(turned, post, pre), np.where(turned, pre, post)
     order = np.argsort(np.minimum(pre, post) * size + np.maximum(pre, post), kind="stable")
     pre, post = pre[order], post[order]
-    gain = np.where(slice_of[pre] == slice_of[post], 1.0, feedback_gain)
+    slices = slice_of[post] - slice_of[pre]
+    if connector.periodic:
+        slices = np.minimum(slices, shape[connector.axis] - slices)
+    gain = float(feedback_gain) ** slices
     return Synapses(pre, post, np.arange(pre.size), gain)

@@ -51,7 +51,9 @@ def test_the_synapses_are_the_neighbours_by_distance(lattice: tuple[tuple[int, i
     for (i, j), gain in zip(found, synapses.gain, strict=True):
         before, after = places[i][connector.axis], places[j][connector.axis]
         assert before <= after
-        assert gain == (1.0 if before == after else 0.5)
+        steps = after - before
+        around = shape[connector.axis] - steps if connector.periodic else steps
+        assert gain == 0.5 ** min(steps, around)
 
 
 def expected_current(synapses: Synapses, weight: Array, state: Array, forth: Array, back: Array) -> Array:

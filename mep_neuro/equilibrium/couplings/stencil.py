@@ -13,8 +13,8 @@ from torch import Tensor
 
 from mep_neuro.simulation.synapses import Synapses
 
-SMALLEST = 20_000
-"""Synapses from which the compiled loops pay for their start (a cube of 12^3 with 26 neighbours)."""
+SMALLEST = 15_000
+"""Synapses from which the compiled loops pay for their start: with 26 neighbours, a cube of 12^3."""
 
 RARE = 8
 """A distance with fewer synapses than one in so many units is rare."""
@@ -40,17 +40,17 @@ class Stencil:
         self._size, self._dtype = size, dtype
         self._lanes = 512 // torch.finfo(dtype).bits
         low, high = np.minimum(synapses.pre, synapses.post), np.maximum(synapses.pre, synapses.post)
-        turned = (synapses.pre > synapses.post).astype(float)
-        keys = np.stack([(high - low).astype(float), turned, synapses.gain])
-        kinds, of_edge, count = np.unique(keys, axis=1, return_inverse=True, return_counts=True)
+        gains, of_gain = np.unique(synapses.gain, return_inverse=True)
+        keys = ((high - low) * 2 + (synapses.pre > synapses.post)) * gains.size + of_gain.ravel()
+        kinds, of_edge, count = np.unique(keys, return_inverse=True, return_counts=True)
         common = count * RARE >= size
         of_edge = np.where(common, np.cumsum(common) - 1, -1)[of_edge.ravel()]
-        self._take_distances(kinds[:, common])
+        distance, gain = np.divmod(kinds[common], max(1, gains.size))
+        self._take_distances(distance // 2, distance % 2 == 1, gains[gain])
         self._take_edges(of_edge, low)
         self._take_rest(synapses, of_edge)
 
-    def _take_distances(self, kinds: NDArray[np.float64]) -> None:
-        offset, turned, gain = kinds[0].astype(np.int64), kinds[1] > 0, kinds[2]
+    def _take_distances(self, offset: Index, turned: NDArray[np.bool_], gain: NDArray[np.float64]) -> None:
         self._reach = int(offset.max(initial=0))
         self._kinds = offset.size
         self._front = self._reach + 4 * self._lanes

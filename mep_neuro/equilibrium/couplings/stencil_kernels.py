@@ -2,7 +2,7 @@
 
 Plain numba loops keep their sums in memory; here they stay in vector registers, which is worth a
 factor of two to four. A vector has 64 bytes; on narrower machines LLVM splits it. Imported only where
-a lattice is large enough (0.4 s for numba; 4 s to compile once, then cached beside this file).
+a lattice is large enough: 0.4 s for numba, and 5 s to compile once for each dtype, then kept on disk.
 """
 
 from functools import partial
@@ -14,11 +14,11 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 VECTOR_BYTES = 64
-SAMPLES = 8
+SAMPLES = 4
 """Samples that share a load of the weights in the product; fewer are done one by one."""
 PAIRED = 4
 """Samples in one pass of the contrast: three shifts of two states each are 24 of 32 registers."""
-BLOCK = 1024
+BLOCK = 2048
 """Units in one block: the weights of a block stay in the second cache for all samples."""
 
 

@@ -2,6 +2,9 @@
 
 Near both ends of a sample's memory a shift would leave it: there the loops run on a copy with zeros
 beyond.
+
+numba keeps the compiled loops by the date of this file alone: after a change of `stencil_kernels`,
+touch this file too.
 """
 
 from typing import Any
