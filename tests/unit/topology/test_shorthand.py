@@ -25,7 +25,8 @@ def mistakes(cube: str, more: str = "") -> list[str]:
 
 
 def test_stands_for_a_population_and_a_lattice() -> None:
-    cube = "{size: 5, neighbours: 18, radius: 2, bias: 0.5, activation: tanh, periodic: true, feedback_gain: 0.3, "
+    cube = "{size: 5, neighbours: 18, radius: 2, bias: 0.5, activation: tanh, periodic: true, "
+    cube += "feedback_gain: 0.3, "
     short = parse_spec(TEXT.replace("CUBE", cube + "weight: {gain: 2}, plastic: false, axis: 1}"))
     full = TEXT.replace("CUBE", "{shape: [5, 5, 5], bias: 0.5, activation: tanh}") + (
         "  cube_lattice: {pre: cube, post: cube, feedback_gain: 0.3, weight: {gain: 2}, plastic: false, "
