@@ -55,6 +55,7 @@ class Layered:
         for index, (pre, post) in enumerate(pairwise(names)):
             section = {"pre": pre, "post": post, "connector": {"type": "dense"}}
             section |= {"plastic": post == "output" or not frozen}
+            section |= {"weight": {"gain": 3**-0.5}}  # the deviation of torch.nn.Linear, 1 / sqrt(3 fan-in)
             if index:
                 section |= {"feedback_gain": self.feedback_gain if self.coupled(post) else 1.0}
                 section |= {"weight": {"gain": 0.5 if post != "output" else 0.1}}
