@@ -21,6 +21,7 @@ from mep_neuro.equilibrium.moment import sign_of
 from mep_neuro.equilibrium.response import Response
 from mep_neuro.equilibrium.settle import Limits, Rest, settle
 from mep_neuro.equilibrium.solver import current_into
+from mep_neuro.equilibrium.strength import force_of, size, strength_of
 from mep_neuro.errors import UnsupportedError
 from mep_neuro.topology.training_spec import Equilibrium
 
@@ -144,12 +145,16 @@ def nudged_phase(
         refuse_rounding(model, phases)
     output = model.readout(free.point.states)
     output_error = error(output, target, model.positions)
-    force = _force(model, output_error)
-    strength = _strength(force, section.nudge.beta if beta is None else beta, section.nudge.max_current)
-    strength = strength * sign_of(model) if phases == "random_sign" else strength
-    nudge = {name: (f * strength).to(model.compute) for name, f in force.items()}
+    force = force_of(model, output_error)
     limits = _limits(section, section.nudged_steps, None, tolerance, max_steps)
-    rest, responses = _HOW[phases](model, free, nudge, strength, limits)
+
+    def nudged_by(strength: Tensor | float) -> _Outcome:
+        nudge = {name: (f * strength).to(model.compute) for name, f in force.items()}
+        return _HOW[phases](model, free, nudge, strength, limits)
+
+    strength = strength_of(model, force, beta, lambda probe: nudged_by(probe)[1])
+    strength = strength * sign_of(model) if phases == "random_sign" else strength
+    rest, responses = nudged_by(strength)
     means = {name: response.mean for name, response in responses.items()}
     point = FixedPoint(means, rest.residual, rest.steps, limits.tolerance, rest.events)
     return Nudged(responses, point, strength, output, output_error, _SPAN[phases] * strength)
@@ -173,24 +178,6 @@ def _limits(
     )
 
 
-def _force(model: EquilibriumNetwork, output_error: Tensor) -> dict[str, Tensor]:
-    """-dC/ds of the settling populations that the cost sees, at the free fixed point."""
-    if not model.readouts:
-        return {model.output_name: output_error}
-    force: dict[str, Tensor] = {}
-    for name, coupling in model.readouts.items():
-        pull = coupling.pull(output_error) * model.readout_gain[name]
-        force[coupling.pre] = force[coupling.pre] + pull if coupling.pre in force else pull
-    return force
-
-
-def _strength(force: dict[str, Tensor], beta: float, max_current: float | None) -> Tensor | float:
-    """Beta of each sample, shape (batch, 1), or one for all."""
-    if max_current is None:
-        return beta
-    return torch.clamp(max_current / _largest(force).clamp_min(1e-30), max=beta).unsqueeze(1)
-
-
 _Outcome = tuple[Rest, dict[str, Response]]
 
 
@@ -204,7 +191,7 @@ def _centered(
     for name in model.settling:
         steady = free.drive[name]
         drive.append(torch.stack([steady, pull[name] if name in pull else torch.zeros_like(steady)]))
-    mode = Mirrored(model.half_activations, model.energy_weights, partial(_size, nudge))
+    mode = Mirrored(model.half_activations, model.energy_weights, partial(size, nudge))
     rest = settle(
         model.system.pairs, gated(mode, free.gates), drive, _about(free.point.states), limits, forth=False
     )
@@ -231,7 +218,7 @@ def _both(
         drive.append(torch.stack(both))
     start = [torch.stack([s, s]) for s in free.point.states.values()]
     weights = [held(model, name, k) for name, k in zip(model.settling, model.energy_weights, strict=True)]
-    mode = Pair(model.activations, weights, partial(_size, nudge))
+    mode = Pair(model.activations, weights, partial(size, nudge))
     rest = settle(
         model.system.seeing(free.input_rates), gated(mode, free.gates), drive, start, limits, forth=False
     )
@@ -248,7 +235,7 @@ def _frozen(
     """As _centered, with the mean of the two fixed points taken to be the free one."""
     pull = {name: held(model, name, f) for name, f in nudge.items()}
     drive = [pull.get(name) for name in model.settling]
-    mode = Frozen(model.half_activations, _currents(model, free), model.energy_weights, partial(_size, nudge))
+    mode = Frozen(model.half_activations, _currents(model, free), model.energy_weights, partial(size, nudge))
     rest = settle(
         model.system.halves, gated(mode, free.gates), drive, [None] * len(drive), limits, forth=False
     )
@@ -292,13 +279,3 @@ def _per_beta(state: Tensor, strength: Tensor | float) -> Tensor:
 _HOW = {"centered": _centered, "frozen": _frozen, "one_sided": _one_sided, "random_sign": _one_sided}
 _SPAN = {"centered": 2.0, "frozen": 2.0, "one_sided": 1.0, "random_sign": 1.0}
 """(beta_plus - beta_minus) / beta."""
-
-
-def _size(nudge: dict[str, Tensor]) -> Tensor:
-    """Largest |beta f| of each sample, shape (batch,)."""
-    return _largest(nudge).clamp_min(1e-30)
-
-
-def _largest(force: dict[str, Tensor]) -> Tensor:
-    parts = [f.abs().amax(-1) for f in force.values()]
-    return parts[0] if len(parts) == 1 else torch.stack(parts).amax(0)

@@ -2,15 +2,34 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from mep_neuro.topology.section import Count, Positive, Section, Time
+from mep_neuro.topology.mistakes import shown
+from mep_neuro.topology.section import Count, Fraction, Positive, Section, Time
+
+
+def _beta(value: object) -> object:
+    if value == "auto" or (type(value) in (int, float) and 0 < float(str(value)) < float("inf")):
+        return value
+    if value is None:
+        raise ValueError("is empty; write a number, or auto")
+    if isinstance(value, str):
+        raise ValueError(f"{value!r} is neither a number nor auto; write one of them, without quotes or unit")
+    raise ValueError(f"{shown(value)} is out of range; write a number > 0, or auto")
 
 
 class Nudge(Section):
     """The nudged phase: a constant current -beta dC/ds, taken at the free fixed point."""
 
-    beta: Positive = Field(0.1, description="strength of the nudge")
+    beta: Annotated[Literal["auto"] | float, BeforeValidator(_beta)] = Field(
+        0.1, description="strength of the nudge; 'auto' is the largest of each sample within linear_range"
+    )
+    linear_range: Fraction | None = Field(
+        None, description="of beta: auto: how far the nudge may move a unit, and pull at one; 0.05 if empty"
+    )
+    schedule: Literal["constant", "linear"] = Field(
+        "constant", description="'linear' lets beta fall to a tenth of itself over the training"
+    )
     phases: Literal["centered", "frozen", "one_sided", "random_sign"] = Field(
         "centered",
         description="-beta and +beta; the same about the free phase's currents, with one settle for both; "

@@ -16,6 +16,8 @@ DATA = load_data("digits")
 SETTINGS: dict[str, dict[str, Any]] = {
     "random_sign": {"equilibrium": {"nudge": {"phases": "random_sign"}}},
     "dropout": {"populations": {"hidden": {"dropout": 0.25}}},
+    "schedule": {"equilibrium": {"nudge": {"schedule": "linear"}}},
+    "auto": {"equilibrium": {"nudge": {"beta": "auto", "max_current": None}}},
     "ternary": {"projections": {"input_hidden": {"weight_bits": "ternary"}}},
 }
 
