@@ -12,6 +12,7 @@ respond by 1e-7 and less.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -19,16 +20,20 @@ from torch import Tensor
 
 _TANH_LIMIT = 16.0  # tanh is 1 to float64 rounding beyond; cosh(2 * 16) stays finite in float32
 
-LARGEST_EXPONENT = 40
-"""The square of 2**-40 is below the rounding of float64; 1e-26 times it is still a float32."""
+LINEAR_EXPONENT = 40
+"""A half-difference of 2**-40 and less is its slope times the current's: its square is below rounding."""
 
 
 class Rho(NamedTuple):
-    """An activation: `rate(v)`, `pair(a, u)` giving (mean, half), and `half_at(a)` giving u -> half."""
+    """An activation: `rate(v)`, `pair(a, u)` giving (mean, half), and `half_at(a)` giving u -> half.
+
+    `slope(a)` is what half / u tends to as u tends to 0; at a kink, the mean of both sides.
+    """
 
     rate: Callable[[Tensor], Tensor]
     pair: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
     half_at: Callable[[Tensor], Callable[[Tensor], Tensor]]
+    slope: Callable[[Tensor], Tensor]
 
 
 def _clamp_pair(a: Tensor, up: Tensor, down: Tensor) -> tuple[Tensor, Tensor]:
@@ -77,15 +82,27 @@ def _hard_sigmoid(v: Tensor) -> Tensor:
     return v.clamp(0.0, 1.0)
 
 
+def _relu_slope(a: Tensor) -> Tensor:
+    return a.sign().add_(1.0).mul_(0.5)
+
+
+def _hard_sigmoid_slope(a: Tensor) -> Tensor:
+    return a.sign().sub_((a - 1.0).sign_()).mul_(0.5)
+
+
+def _tanh_slope(a: Tensor) -> Tensor:
+    return a.clamp(-_TANH_LIMIT, _TANH_LIMIT).cosh_().square_().reciprocal_()
+
+
 def held_at(rho: Rho, exponent: int) -> Rho:
     """The activation where half-differences, before and after, are held times 2**exponent.
 
-    Beyond `LARGEST_EXPONENT` the half-difference is taken to be 2**-LARGEST_EXPONENT of what is
-    held: rho is linear to rounding over either.
+    From `LINEAR_EXPONENT` on it is linear in the half-difference.
     """
     if exponent == 0:
         return rho
-    exponent = max(-LARGEST_EXPONENT, min(LARGEST_EXPONENT, exponent))
+    if exponent >= LINEAR_EXPONENT:
+        return Rho(rho.rate, partial(_linear_pair, rho), partial(_linear_half_at, rho), rho.slope)
     down, up = 2.0**-exponent, 2.0**exponent
 
     def pair(a: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,11 +113,19 @@ def held_at(rho: Rho, exponent: int) -> Rho:
         half = rho.half_at(a)
         return lambda u: half(u * down).mul_(up)
 
-    return Rho(rho.rate, pair, half_at)
+    return Rho(rho.rate, pair, half_at, rho.slope)
+
+
+def _linear_pair(rho: Rho, a: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    return rho.rate(a), u * rho.slope(a)
+
+
+def _linear_half_at(rho: Rho, a: Tensor) -> Callable[[Tensor], Tensor]:
+    return rho.slope(a).mul
 
 
 RHO: dict[str, Rho] = {
-    "hard_sigmoid": Rho(_hard_sigmoid, _hard_sigmoid_pair, _hard_sigmoid_half_at),
-    "relu": Rho(torch.relu, _relu_pair, _relu_half_at),
-    "tanh": Rho(torch.tanh, _tanh_pair, _tanh_half_at),
+    "hard_sigmoid": Rho(_hard_sigmoid, _hard_sigmoid_pair, _hard_sigmoid_half_at, _hard_sigmoid_slope),
+    "relu": Rho(torch.relu, _relu_pair, _relu_half_at, _relu_slope),
+    "tanh": Rho(torch.tanh, _tanh_pair, _tanh_half_at, _tanh_slope),
 }

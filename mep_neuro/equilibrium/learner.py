@@ -50,7 +50,12 @@ class Learner:
         self._optimizers: list[torch.optim.Optimizer] = []
         if rest and not sgd:
             adam = torch.optim.Adam(
-                list(rest.values()), lr=learning.lr, betas=ADAM_BETAS, eps=ADAM_EPSILON, maximize=True
+                list(rest.values()),
+                lr=learning.lr,
+                betas=ADAM_BETAS,
+                eps=ADAM_EPSILON,
+                maximize=True,
+                fused=True,
             )
             self._optimizers.append(adam)
         if self._consolidated:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mep_neuro.equilibrium.couplings.dense import DenseCoupling
 from mep_neuro.equilibrium.couplings.lattice import LatticeCoupling
 from mep_neuro.simulation.synapses import Synapses
 
@@ -35,6 +36,17 @@ class Link(NamedTuple):
             return None if state is None else (state,)
         other = states[self.beside]
         return None if state is None or other is None else (state, other)
+
+    def beside_of(self, other: "Link") -> "Link":
+        """Both links from one source as one: the second adds to the first's current in its own product."""
+
+        def current(state: Tensor) -> Tensor:
+            return other.onto(self.current(state), state)
+
+        def onto(base: Tensor, state: Tensor) -> Tensor:
+            return other.onto(self.onto(base, state), state)
+
+        return Link(self.source, current, onto)
 
     def of_halves(self, factor: float) -> "Link":
         """The link where post holds its half-differences times `factor` more than pre."""
@@ -90,7 +102,8 @@ class System:
         self.bound = model.spec.consolidation.spectral_bound
         self.links: list[list[Link]] = [[] for _ in self.names]
         self._synapses: list[tuple[int, int, Synapses]] = []
-        for coupling in model.couplings.values():
+        # Dense ones last: joined to another of the same ends they add to its current in their product.
+        for coupling in sorted(model.couplings.values(), key=lambda c: isinstance(c, DenseCoupling)):
             pre, post = index[coupling.pre], index[coupling.post]
             self._synapses.append((pre, post, model.network.projections[coupling.name].synapses))
             self.links[post].append(Link(pre, coupling.forward, coupling.forward_onto))
@@ -98,6 +111,7 @@ class System:
                 self.links[pre].append(Link(post, coupling.feedback, coupling.feedback_onto))
         for attention in model.attentions.values():
             self._attend(attention, index)
+        self.links = [_joined(links) for links in self.links]
         self.targets: list[list[tuple[int, int]]] = [[] for _ in self.names]
         for block, links in enumerate(self.links):
             for position, link in enumerate(links):
@@ -153,6 +167,16 @@ class System:
         elif self._input_rates is not None:
             keys = attention.keys(self._input_rates)
             self.links[post].append(_link(post, partial(attention.current_from_keys, keys)))
+
+
+def _joined(links: list[Link]) -> list[Link]:
+    """One link for each source, of those that see no other: parallel paths, as of a residual block."""
+    joined: dict[int, Link] = {}
+    for link in links:
+        if link.beside is None:
+            source = link.source
+            joined[source] = joined[source].beside_of(link) if source in joined else link
+    return [*joined.values(), *(link for link in links if link.beside is not None)]
 
 
 def _link(source: int, current: Callable[..., Tensor], beside: int | None = None) -> Link:
