@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mep_neuro.equilibrium.cost import cost_of
 from mep_neuro.equilibrium.activation import RHO, held_at
 from mep_neuro.equilibrium.couplings.attention import AttentionCoupling
 from mep_neuro.equilibrium.couplings.dense import DenseCoupling
@@ -35,6 +36,7 @@ class EquilibriumNetwork(nn.Module):
         inputs: Projections from the clamped input.
         readouts: Projections into a softmax read-out outside the dynamics.
         plastic_biases: Energy weight of the units of each population whose bias learns; None where it is 1.
+        cost: Name of the cost, told apart by whether the output settles.
         positions: Positions of a softmax read-out, each with a softmax of its own; 1 for classes.
         system: The settling blocks and the links between them.
         moment: Place in training of the phases to come; None outside training.
@@ -92,6 +94,7 @@ class EquilibriumNetwork(nn.Module):
             if p.role != "input" and p.plastic_bias
         }
         self.positions = network.output.positions
+        self.cost = cost_of(network.spec.equilibrium.nudge.cost, network.output.dynamic)
         self.system = System(self)
         self.moment: Moment | None = None
         for coupling in (*self.inputs.values(), *self.couplings.values(), *self.attentions.values()):
@@ -269,10 +272,14 @@ def _unless_one(values: Tensor) -> Tensor | None:
 
 def _from_input_to_output(network: Network) -> list[str]:
     """Settling populations by their distance from the input, ties in the file's order."""
-    distance = {network.input.name: 0}
     names = [p.name for p in network.dynamic]
-    for step in range(1, len(names) + 1):
-        for projection in network.projections.values():
-            if distance.get(projection.pre) == step - 1:
-                distance.setdefault(projection.post, step)
+    after: dict[str, list[str]] = {}
+    for projection in network.projections.values():
+        after.setdefault(projection.pre, []).append(projection.post)
+    distance, frontier = {network.input.name: 0}, [network.input.name]
+    for name in frontier:  # grows while it is read
+        for post in after.get(name, []):
+            if post not in distance:
+                distance[post] = distance[name] + 1
+                frontier.append(post)
     return sorted(names, key=lambda name: distance.get(name, len(names) + 1))
