@@ -84,8 +84,17 @@ class CountedSweeps(Sweeps):
         self.events = self.events[rows]
 
 
+class CountedEvents(EventDriven):
+    """The control: stops as the dense sweeps do."""
+
+    def measured_step(self) -> Tensor:
+        """The residual itself."""
+        super().measured_step()
+        return self.residual()
+
+
 SOLVERS["counted_sweeps"] = CountedSweeps
-SOLVERS["epsilon_0"] = partial(EventDriven, first_epsilon=0.0)
+SOLVERS["epsilon_0"] = partial(CountedEvents, first_epsilon=0.0)
 
 
 def trained(name: str, data: DataSet, epochs: int) -> EquilibriumNetwork:
