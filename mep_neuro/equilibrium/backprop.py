@@ -45,7 +45,7 @@ def backpropagation(model: EquilibriumNetwork, features: Tensor, target: Tensor)
             states = torch.cat(rates, dim=1)
         named = dict(zip(model.settling, torch.split(states, parts, dim=1), strict=True))
         output = model.readout(named)
-        total = cost(model.spec.equilibrium.nudge.cost, output, target, model.positions).mean()
+        total = cost(model.cost, output, target, model.positions).mean()
         gradients = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
     ascent = {
         key: torch.zeros_like(leaf) if gradient is None else -gradient

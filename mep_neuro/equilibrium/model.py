@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mep_neuro.equilibrium.cost import cost_of
 from mep_neuro.equilibrium.activation import RHO, held_at
+from mep_neuro.equilibrium.cost import cost_of
 from mep_neuro.equilibrium.couplings.attention import AttentionCoupling
 from mep_neuro.equilibrium.couplings.dense import DenseCoupling
 from mep_neuro.equilibrium.couplings.lattice import LatticeCoupling

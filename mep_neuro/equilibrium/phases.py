@@ -144,7 +144,7 @@ def nudged_phase(
     if phases not in ("centered", "frozen") or not model.linear:
         refuse_rounding(model, phases)
     output = model.readout(free.point.states)
-    output_error = error(output, target, model.positions)
+    output_error = error(output, target, model.positions, model.cost)
     force = force_of(model, output_error)
     limits = _limits(section, section.nudged_steps, None, tolerance, max_steps)
 

@@ -123,7 +123,7 @@ class Trainer:
         self._learner.update(step.contrast, self._rate_factor())
         self.update += 1
         samples = len(rows)
-        costs = cost(self.model.spec.equilibrium.nudge.cost, step.output, target, self.model.positions)
+        costs = cost(self.model.cost, step.output, target, self.model.positions)
         correct = float((classes(self.model, step.output) == labels).double().mean()) * samples
         weighted = [samples * steps for steps in (*step.mean_steps, 1)]
         self._sums += np.array([correct, float(costs.sum()), step.settled, *weighted])

@@ -11,6 +11,7 @@ Source: Almeida 1987 and Pineda 1987, recurrent backpropagation.
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from mep_neuro.simulation.attention import refuse_attention
 from mep_neuro.simulation.network import Network, Population
@@ -36,7 +37,7 @@ def negative_gradient(network: Network, features: Array, target: Array) -> dict[
 
     Args:
         network: Settling populations with hard_sigmoid, relu or tanh; output inside the dynamics
-            (squared error) or a softmax read-out (cross-entropy).
+            (squared error, or cross-entropy of its softmax) or a softmax read-out (cross-entropy).
         features: Shape (batch, n_input).
         target: Shape (batch, n_output).
     """
@@ -128,7 +129,9 @@ def _output_gradient(network: Network, states: Array, target: Array) -> tuple[Ar
     output = network.output
     if output.dynamic:
         rows = slice(starts[output.name], starts[output.name] + output.size)
-        gradient[:, rows] = states[:, rows] - target
+        entropy = network.spec.equilibrium.nudge.cost == "cross_entropy"
+        seen = softmax(states[:, rows], axis=1) if entropy else states[:, rows]
+        gradient[:, rows] = seen - target
         return states[:, rows], gradient
     current = np.tile(output.bias, (len(states), 1))
     reads = [p for p in network.projections.values() if p.post == output.name]

@@ -105,12 +105,6 @@ def _cost(draft: Draft) -> Iterator[Mistake]:
     if softmax == "softmax" and cost != "cross_entropy":
         what = f"'{outputs[0]}' is a softmax read-out; write cost: cross_entropy, or another activation"
         yield Mistake(path, what)
-    elif softmax not in ("softmax", None) and cost == "cross_entropy":
-        what = (
-            f"cross_entropy needs a softmax output and '{outputs[0]}' is {softmax}; "
-            "write squared_error, or activation: softmax"
-        )
-        yield Mistake(path, what)
 
 
 def _time_step(draft: Draft) -> Iterator[Mistake]:

@@ -35,7 +35,9 @@ class Nudge(Section):
         description="-beta and +beta; the same about the free phase's currents, with one settle for both; "
         "0 and +beta; or 0 and one of -beta and +beta, drawn for each batch",
     )
-    cost: Literal["squared_error", "cross_entropy"] = Field("squared_error", description="C")
+    cost: Literal["squared_error", "cross_entropy"] = Field(
+        "squared_error", description="C; cross_entropy of settling outputs is that of their softmax"
+    )
     max_current: Positive | None = Field(
         None, description="lowers beta per sample so that no unit is nudged by more than this"
     )

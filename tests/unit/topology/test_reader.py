@@ -217,10 +217,6 @@ RELATIONS = [
         "5:3: neurons.spare: no population uses this neuron; remove it, or write neuron: spare in a",
     ),
     (
-        [("squared_error", "cross_entropy")],
-        "13:46: equilibrium.nudge.cost: cross_entropy needs a softmax output",
-    ),
-    (
         [("output, neuron: unit", "output, activation: softmax")],
         "13:46: equilibrium.nudge.cost: 'output' is a softmax read-out; write cost: cross_entropy",
     ),
