@@ -7,7 +7,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mep_neuro.equilibrium.cost import cost_of
 from mep_neuro.equilibrium.activation import RHO, held_at
 from mep_neuro.equilibrium.cost import cost_of
 from mep_neuro.equilibrium.couplings.attention import AttentionCoupling

@@ -1,4 +1,4 @@
-"""Cross-entropy of settling outputs: the contrast is the gradient of the cost of their softmax, and learns."""
+"""Cross-entropy of settling outputs: the contrast is the gradient of the cost of their softmax; it learns."""
 
 import numpy as np
 import pytest
