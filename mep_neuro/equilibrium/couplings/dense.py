@@ -75,8 +75,8 @@ class DenseCoupling(Coupling):
 
     def contrast(self, pre: Response, post: Response, factor: float = 1.0) -> Tensor:
         """factor k (slope_post mean_pre^T + mean_post slope_pre^T), summed over the batch."""
-        total = torch.empty_like(self.weight)
-        self.accumulate(pre, post, factor, total, 0.0)  # keep 0: what stands in `total` is not read
+        total = torch.zeros_like(self.weight)
+        self.accumulate(pre, post, factor, total, 0.0)
         return total
 
     def accumulate(self, pre: Response, post: Response, factor: float, into: Tensor, keep: float) -> None:
@@ -84,10 +84,17 @@ class DenseCoupling(Coupling):
         assert post.slope is not None  # nothing projects into a clamped population
         factor = factor * self.energy_weight
         slope, mean = self.take(post.slope, self.post_units), self.take(pre.mean, self.pre_units)
-        into.addmm_(slope.to(into.dtype).T, mean.to(into.dtype), beta=keep, alpha=factor)
+        pairs = [(slope, mean)]
         if pre.slope is not None:
-            mean, slope = self.take(post.mean, self.post_units), self.take(pre.slope, self.pre_units)
-            into.addmm_(mean.to(into.dtype).T, slope.to(into.dtype), alpha=factor)
+            pairs.append((self.take(post.mean, self.post_units), self.take(pre.slope, self.pre_units)))
+        if slope.dtype != into.dtype:
+            left, right = (torch.cat(parts) for parts in zip(*pairs, strict=True))
+            # One product in the states' dtype, summed over the batch in float32, added in the trace's.
+            torch.add((left * factor).T @ right, into, alpha=keep, out=into)
+            return
+        for left, right in pairs:
+            into.addmm_(left.T, right, beta=keep, alpha=factor)
+            keep = 1.0
 
     @staticmethod
     def take(state: Tensor, units: Tensor | None) -> Tensor:
