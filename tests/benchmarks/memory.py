@@ -206,7 +206,9 @@ def measure(quick: bool) -> dict[str, Any]:
         "1024-10": chain([1024, 10]),
         "512-512-10": chain([512, 512, 10]),
         "128x8-10": chain([128] * 8 + [10]),
-        "cube": cube(6 if quick else 14),
+        "256-10": chain([256, 10]),
+        "cube 6": cube(6),
+        **({} if quick else {"cube 14": cube(14)}),
     }
     found: dict[str, Any] = {"counter": counter_check()}
     for key, solver in (("settle", "sweeps"), ("lean", "lean")):

@@ -80,8 +80,10 @@ class SparseRows:
 
     def current(self, state: Tensor, base: Tensor | None = None) -> Tensor:
         """W s + g W^T s, added to base where there is one; shape (..., n)."""
-        current = _apply(self._rows, state)
-        return current if base is None else base + current
+        if base is None:
+            return _apply(self._rows, state)
+        under, flat = (t.reshape(-1, self._size).T for t in (base.expand_as(state), state))
+        return torch.addmm(under, self._rows, flat).T.reshape(state.shape)
 
     def balanced(self, state: Tensor) -> Tensor:
         """What the symmetric map (entries sqrt(g) w) sends back."""
