@@ -161,10 +161,13 @@ def _with_an_energy(projection: Projection, sizes: Mapping[str, int]) -> Synapse
 
 def _nudged_units(
     spec: NetworkSpec, populations: Mapping[str, Population], projections: Mapping[str, Projection]
-) -> tuple[str, NDArray[np.intp]]:
-    """Where the cost pulls: the output, or what a read-out outside the dynamics looks at."""
+) -> dict[str, NDArray[np.intp]]:
+    """Where the cost pulls: the output, or what read-outs outside the dynamics look at."""
     output = populations[spec.population_with_role("output")]
     if output.dynamic:
-        return output.name, np.arange(output.size)
-    into = next(p for p in projections.values() if p.post == output.name)
-    return into.pre, np.unique(into.synapses.pre)
+        return {output.name: np.arange(output.size)}
+    seen: dict[str, NDArray[np.intp]] = {}
+    for p in projections.values():
+        if p.post == output.name:
+            seen[p.pre] = np.union1d(seen.get(p.pre, p.synapses.pre), p.synapses.pre)
+    return seen

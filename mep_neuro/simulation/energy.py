@@ -41,14 +41,15 @@ class EnergyWeight(NamedTuple):
 def energy_weights(
     sizes: Mapping[str, int],
     synapses: Mapping[str, tuple[str, str, Synapses]],
-    output: tuple[str, NDArray[np.intp]],
+    nudged: Mapping[str, Index],
 ) -> dict[str, EnergyWeight]:
-    """k of every settling unit, 1 at the output.
+    """k of every settling unit, 1 where the cost pulls.
 
     Args:
         sizes: Units of each settling population.
         synapses: (pre, post, synapses) of each projection between settling populations, by name.
-        output: The nudged population and its units: k is 1 there.
+        nudged: The units of each population that the cost pulls at: k is 1 at the first of those that
+            projections between settling populations join.
 
     Raises:
         TopologyError: No energy belongs to the network: two paths give a unit different k.
@@ -63,7 +64,7 @@ def energy_weights(
         return {name: EnergyWeight(np.ones(size), 0) for name, size in sizes.items()}
     pre, post, log_gain = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     log_k = _potential(total, pre, post, log_gain)
-    log_k -= log_k[starts[output[0]] + output[1][0]]
+    log_k -= _at_the_nudge(log_k, _components(total, pre, post), starts, nudged)
     wrong = np.abs(np.exp(log_k[pre] + log_gain - log_k[post]) - 1.0) > 1e-9
     if wrong.any():
         names = np.repeat(list(synapses), [p[0].size for p in parts])
@@ -77,6 +78,23 @@ def energy_weights(
     return {name: _scaled(log_k[starts[name] : starts[name] + size]) for name, size in sizes.items()}
 
 
+def _at_the_nudge(
+    log_k: Logarithm, component: Index, starts: Mapping[str, int], nudged: Mapping[str, Index]
+) -> Logarithm:
+    """log k of the first nudged unit in the part of the network to which each unit belongs."""
+    units = np.concatenate([starts[name] + units for name, units in nudged.items()])
+    parts, first = np.unique(component[units], return_index=True)
+    reference = np.zeros(component.max() + 1, dtype=complex)
+    reference[parts] = log_k[units[first]]
+    return reference[component]
+
+
+def _components(total: int, pre: Index, post: Index) -> Index:
+    """Number of the part, joined by synapses, to which each unit belongs."""
+    component: Index = connected_components(_graph(total, pre, post), directed=False)[1]
+    return component
+
+
 def _scaled(log_k: Logarithm) -> EnergyWeight:
     exponent = int(np.floor(log_k.real.max() / np.log(2.0) + 1e-9))  # k = 8 has the logarithm 2.999...
     return EnergyWeight(np.exp(log_k - exponent * np.log(2.0)).real, exponent)
@@ -84,8 +102,7 @@ def _scaled(log_k: Logarithm) -> EnergyWeight:
 
 def _potential(total: int, pre: Index, post: Index, log_gain: Logarithm) -> Logarithm:
     """log k with log k[post] = log k[pre] + log g along one spanning tree, rooted at an extra unit."""
-    _, component = connected_components(_graph(total, pre, post), directed=False)
-    _, first = np.unique(component, return_index=True)
+    _, first = np.unique(_components(total, pre, post), return_index=True)
     pre, post = np.r_[pre, np.full(first.size, total)], np.r_[post, first]
     log_gain = np.r_[log_gain, np.zeros(first.size)]
     order, parent = breadth_first_order(_graph(total + 1, pre, post), total, directed=False)
