@@ -16,10 +16,10 @@ from mep_neuro.converters.to_brian2.objects import (
     synapses,
 )
 from mep_neuro.errors import StimulusError, UnsupportedError
-from mep_neuro.simulation.attention import refuse_attention
 from mep_neuro.simulation.conversion import ConversionReport
 from mep_neuro.simulation.network import Network, Projection
 from mep_neuro.simulation.recording import Recording, RunOptions
+from mep_neuro.simulation.torch_only import refuse_torch_only
 
 
 def convert(
@@ -95,7 +95,7 @@ def run(network: Network, features: NDArray[np.floating], options: RunOptions) -
 
 
 def _check(network: Network, samples: int, dt: float) -> None:
-    refuse_attention(network, "brian2")
+    refuse_torch_only(network, "brian2")
     if samples < 1:
         raise StimulusError(f"brian2: {samples} samples; give at least 1")
     for population in network.dynamic:

@@ -10,8 +10,8 @@ from scipy.sparse import csr_matrix
 from mep_neuro.chip.profile import ChipProfile
 from mep_neuro.errors import ChipRangeError, UnsupportedError
 from mep_neuro.neurons.sigma_delta import DECAY_BITS
-from mep_neuro.simulation.attention import refuse_attention
 from mep_neuro.simulation.network import Network
+from mep_neuro.simulation.torch_only import refuse_torch_only
 
 EMULATED_REGISTER_BITS = 28  # the emulator adds three registers in 32 bits
 
@@ -36,7 +36,7 @@ def row_sums(weight: csr_matrix) -> NDArray[np.int64]:
 
 def check_units(network: Network, profile: ChipProfile) -> None:
     """Refuse attention, and settling units other than the clamp to [0, 1]."""
-    refuse_attention(network, profile.name)
+    refuse_torch_only(network, profile.name)
     wrong = [p for p in network.dynamic if p.activation != "hard_sigmoid"]
     if wrong:
         raise UnsupportedError(

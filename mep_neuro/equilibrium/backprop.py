@@ -29,8 +29,8 @@ def backpropagation(model: EquilibriumNetwork, features: Tensor, target: Tensor)
     if any(gate is not None for gate in free.gates):
         name = next(n for n, gate in zip(model.settling, free.gates, strict=True) if gate is not None)
         raise UnsupportedError(
-            f"backpropagation: the units of population '{name}' are gated (dropout), which the comparison "
-            "does not follow; remove that, or train by Equilibrium Propagation"
+            f"backpropagation: the units of population '{name}' are gated (dropout or sparsity), which the "
+            "comparison does not follow; remove that, or train by Equilibrium Propagation"
         )
     start = torch.cat([free.point.states[name] for name in model.settling], dim=1)
     with torch.enable_grad(), _leaves(model) as leaves:

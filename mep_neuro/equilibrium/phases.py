@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mep_neuro.equilibrium.cost import error
 from mep_neuro.equilibrium.fixed_point import FixedPoint
-from mep_neuro.equilibrium.gates import Gates, dropout_gates, gated
+from mep_neuro.equilibrium.gates import Gates, competing, dropout_gates, gated, winners
 from mep_neuro.equilibrium.held import held, refuse_rounding
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.modes import Frozen, Mirrored, Pair, Single
@@ -97,7 +97,7 @@ def free_phase(
     gates = dropout_gates(model)
     rest = settle(
         model.system.seeing(rates),
-        gated(Single(model.activations), gates),
+        competing(model, gated(Single(model.activations), gates), gates),
         [drive[name] for name in model.settling],
         [None] * len(model.settling),
         limits,
@@ -105,7 +105,7 @@ def free_phase(
     )
     states = dict(zip(model.settling, rest.states, strict=True))
     point = FixedPoint(states, rest.residual, rest.steps, limits.tolerance, rest.events)
-    return Free(point, rates, drive, rest.membranes, gates)
+    return Free(point, rates, drive, rest.membranes, winners(model, rest.states, gates))
 
 
 def nudged_phase(

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix
 
-from mep_neuro.simulation.attention import refuse_attention
 from mep_neuro.simulation.network import Network, Population
 from mep_neuro.simulation.stimulus import Stimulus
+from mep_neuro.simulation.torch_only import refuse_torch_only
 
 Array = NDArray[np.float64]
 
@@ -58,7 +58,7 @@ def currents(network: Network) -> Currents:
     Raises:
         UnsupportedError: Attention is no sum over synapses.
     """
-    refuse_attention(network, "a matrix of synapses")
+    refuse_torch_only(network, "a matrix of synapses")
     populations = network.dynamic
     starts = np.concatenate([[0], np.cumsum([p.size for p in populations])])
     first = {p.name: int(start) for p, start in zip(populations, starts[:-1], strict=True)}

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from mep_neuro.simulation.attention import refuse_attention
 from mep_neuro.simulation.network import Network, Population
 from mep_neuro.simulation.stimulus import add_forward, present
+from mep_neuro.simulation.torch_only import refuse_torch_only
 
 Array = NDArray[np.float64]
 
@@ -88,7 +88,7 @@ def _starts(network: Network) -> dict[str, int]:
 
 def _map(network: Network) -> Array:
     """M: forward W, feedback g W^T, over the settling units."""
-    refuse_attention(network, "the exact gradient")
+    refuse_torch_only(network, "the exact gradient")
     starts, size = _starts(network), sum(p.size for p in network.dynamic)
     matrix = np.zeros((size, size))
     for p in network.projections.values():

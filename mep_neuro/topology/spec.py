@@ -53,6 +53,9 @@ class Population(Section):
         "unit", description="'channel' gives the units of a channel (first of three axes) one bias"
     )
     encoding: Encoding | None = Field(None, description="input population only")
+    sparsity: Count | None = Field(
+        None, description="active units at a time: the most driven ones, the same through all phases"
+    )
     dropout: Annotated[float, Field(strict=True, ge=0, lt=1)] = Field(
         0.0, description="share of the units silenced in training, one mask through all phases of a batch"
     )

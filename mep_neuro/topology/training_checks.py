@@ -1,22 +1,45 @@
 """What the choices of training and of the nudge must fulfil together with the network."""
 
 from collections.abc import Iterator
+from math import prod
 
 from mep_neuro.topology.draft import Draft
 from mep_neuro.topology.mistakes import Mistake
 
+BLOCK_SOLVERS = ("sweeps", "lean")
+
 
 def training_mistakes(draft: Draft) -> Iterator[Mistake]:
-    """Dropout, weights of few bits, and the strength of the nudge."""
+    """Dropout, sparsity, weights of few bits, and the strength of the nudge."""
     yield from _strength(draft)
     for name, population in draft.populations.items():
         if population.dropout and population.role != "hidden":
             what = f"dropout acts on hidden populations and this is the {population.role}; remove it"
             yield Mistake(("populations", name, "dropout"), what)
+        yield from _sparsity(draft, name)
     for name, projection in draft.projections.items():
         if projection.weight_bits is not None and projection.connector.type == "attention":
             what = "attention keeps its own norm and is not rounded; remove this, or write another connector"
             yield Mistake(("projections", name, "weight_bits"), what)
+
+
+def _sparsity(draft: Draft, name: str) -> Iterator[Mistake]:
+    population, path = draft.populations[name], ("populations", name, "sparsity")
+    if population.sparsity is None:
+        return
+    size = prod(population.shape)
+    if population.role != "hidden":
+        what = f"sparsity acts on hidden populations and this is the {population.role}; remove it"
+        yield Mistake(path, what)
+    elif population.sparsity >= size:
+        what = f"{population.sparsity} of {size} units leave none silent; write less, or remove it"
+        yield Mistake(path, what)
+    if draft.equilibrium is not None and draft.equilibrium.solver not in BLOCK_SOLVERS:
+        what = (
+            f"'{name}' is sparse, and only block updates ({' and '.join(BLOCK_SOLVERS)}) choose its units "
+            f"without raising the energy, not {draft.equilibrium.solver}; write one of them"
+        )
+        yield Mistake(("equilibrium", "solver"), what)
 
 
 def _strength(draft: Draft) -> Iterator[Mistake]:

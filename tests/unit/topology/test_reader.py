@@ -83,7 +83,7 @@ def test_tells_every_mistake_at_once_in_the_order_of_the_file() -> None:
         "my.yaml:4:37: neurons.unit.tau_mem: unknown unit 'mS' in '20 mS'; write a time, such as '20 ms'",
         "my.yaml:6:3: populations.input.shape: is missing; add 'shape' (units along each axis)",
         "my.yaml:6:11: populations.input.shpae: unknown key 'shpae'; did you mean 'shape'? "
-        "(known: activation, bias, bias_per, dropout, encoding, neuron, plastic_bias, role, shape)",
+        "(known: activation, bias, bias_per, dropout, encoding, neuron, plastic_bias, role, shape, sparsity)",
         "my.yaml:7:36: populations.cube.neuron: unknown neuron 'unti'; did you mean 'unit'? (known: unit)",
         "my.yaml:12:38: projections.out.post: unknown population 'ouptut'; did you mean 'output'? "
         "(known: cube, input, output)",
