@@ -14,11 +14,12 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
+import itertools
 import json
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -105,14 +106,24 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> float:
     return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
 
 
+def batches(x: torch.Tensor, y: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+    """Features, labels and targets, batch after batch: one batch learned by heart leaves denormal numbers."""
+    made = [
+        (x[start : start + BATCH], y[start : start + BATCH], one_hot(y[start : start + BATCH]))
+        for start in range(0, len(x) - BATCH + 1, BATCH)
+    ]
+    return itertools.cycle(made)
+
+
 def ep_step(
     layered: Layered, x: torch.Tensor, y: torch.Tensor, compute: torch.dtype = torch.float32
 ) -> Callable[[], None]:
     net = EquilibriumNetwork(mep.load(layered.topology()).to_network(), compute=compute)
     learner = Learner(net)
-    features, target = x[:BATCH].contiguous(), one_hot(y[:BATCH])
+    shown = batches(x, y)
 
     def step() -> None:
+        features, _, target = next(shown)
         learner.update(equilibrium_propagation(net, features, target).contrast)
 
     return step
@@ -123,9 +134,10 @@ def backprop_step(
 ) -> Callable[[], None]:
     net = layered.sequential()
     optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9, fused=True)
-    features, labels, target = x[:BATCH].contiguous(), y[:BATCH], one_hot(y[:BATCH])
+    shown = batches(x, y)
 
     def step() -> None:
+        features, labels, target = next(shown)
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
             output = net(features)
