@@ -2,9 +2,9 @@
 
 A response shrinks by g with every layer from the output, as the energy weight k grows: 100 layers at
 g = 0.02 make it 1e-170. What a contrast needs is k times the response, which is of order one in
-every layer. So every population's responses, and half-differences while they settle, are held
-times its power of two near k (`Population.energy_exponent`): exactly the same numbers, as
-scaling by a power of two rounds nothing, in a range that every float has.
+every layer. So in a deep network every population's responses, and half-differences while they
+settle, are held times its power of two near k (`Population.energy_exponent`): exactly the same
+numbers, as scaling by a power of two rounds nothing, in a range that every float has.
 """
 
 from typing import NamedTuple

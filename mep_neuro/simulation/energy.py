@@ -1,7 +1,7 @@
 """The weight k of each unit in the energy: k_post = g k_pre along every projection.
 
-At a gain of 0.02 the first of 500 layers has k = 1e850: no float holds it. So each population has an
-exponent of two, and its units hold k over that power.
+At a gain of 0.02 the first of 500 layers has k = 1e850: no float holds it. So in a network whose k
+reach far, each population has an exponent of two, and its units hold k over that power.
 
 An antisymmetric coupling has g below 0, so that k changes its sign along it: the contrast of a unit
 is still the gradient of the cost, but what is called the energy then has no minimum at rest.
@@ -25,13 +25,17 @@ Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 Logarithm = NDArray[np.complex128]  # the logarithm of a negative number has the imaginary part pi
 
+PLAIN_RANGE = 32
+"""From k = 2**-32 to 2**32 all exponents are 0: float32 has room for that, and it costs nothing."""
+
 
 class EnergyWeight(NamedTuple):
     """k of the units of a population: weight * 2**exponent.
 
     Attributes:
-        weight: Shape (n,); the largest is 1 or more and below 2, but for its sign.
-        exponent: Of the population.
+        weight: Shape (n,).
+        exponent: 0, or in a network whose k reach beyond PLAIN_RANGE such that the largest |weight| is 1 or
+            more and below 2.
     """
 
     weight: Array
@@ -75,7 +79,8 @@ def energy_weights(
                 "gains, so no energy belongs to the network; give parallel paths the same product of gains"
             ]
         )
-    return {name: _scaled(log_k[starts[name] : starts[name] + size]) for name, size in sizes.items()}
+    plain = bool(np.abs(log_k.real).max() <= PLAIN_RANGE * np.log(2.0))
+    return {name: _held(log_k[starts[name] : starts[name] + size], plain) for name, size in sizes.items()}
 
 
 def _at_the_nudge(
@@ -95,7 +100,9 @@ def _components(total: int, pre: Index, post: Index) -> Index:
     return component
 
 
-def _scaled(log_k: Logarithm) -> EnergyWeight:
+def _held(log_k: Logarithm, plain: bool) -> EnergyWeight:
+    if plain:
+        return EnergyWeight(np.exp(log_k).real, 0)
     exponent = int(np.floor(log_k.real.max() / np.log(2.0) + 1e-9))  # k = 8 has the logarithm 2.999...
     return EnergyWeight(np.exp(log_k - exponent * np.log(2.0)).real, exponent)
 

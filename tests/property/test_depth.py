@@ -21,6 +21,7 @@ from mep_neuro.equilibrium.phases import free_phase, nudged_phase
 from mep_neuro.equilibrium.response import Response
 from mep_neuro.errors import SettleError, UnsupportedError
 from mep_neuro.simulation.build import build
+from mep_neuro.simulation.energy import PLAIN_RANGE
 from mep_neuro.simulation.implicit import negative_gradient
 from mep_neuro.simulation.network import Network
 from mep_neuro.topology.spec import NetworkSpec
@@ -100,10 +101,20 @@ def cube(cost: str = "squared_error") -> Network:
 
 
 def plain(net: Network) -> Network:
-    """The same network with k itself: nothing is held times a power of two."""
+    """The same network with k itself, where it is deep too."""
     populations = {
         name: replace(p, energy_weight=p.k, energy_exponent=0) for name, p in net.populations.items()
     }
+    return replace(net, populations=populations)
+
+
+def held(net: Network) -> Network:
+    """The same network with every response held times a power of two, where it is shallow too."""
+    populations = {}
+    for name, p in net.populations.items():
+        exponent = int(np.floor(np.log2(np.abs(p.k).max())))
+        weight = np.ldexp(p.k, -exponent)
+        populations[name] = replace(p, energy_weight=weight, energy_exponent=exponent)
     return replace(net, populations=populations)
 
 
@@ -142,13 +153,17 @@ def worst(got: Mapping[str, Array], wanted: Mapping[str, Array]) -> float:
     ids=["tanh", "relu", "hard_sigmoid", "antisymmetric", "random", "cube", "cube, read-out"],
 )
 def test_in_a_shallow_network_they_are_the_same_numbers(net: Network, phases: str) -> None:
-    assert max(p.energy_exponent for p in net.populations.values()) >= 2
-    if phases == "one_sided" and net.populations[net.dynamic[0].name].energy_exponent > 10:
-        tolerance = 1e-7  # the rest at 1e-13, over beta and times k = 1e5
-    else:
-        tolerance = 1e-12
-    # Powers of two round nothing; what is left is the rounding of k, 1e-16 a layer.
-    assert worst(estimate(net, phases), estimate(plain(net), phases)) < tolerance
+    assert all(p.energy_exponent == 0 for p in net.populations.values())
+    scaled = held(net)
+    assert max(p.energy_exponent for p in scaled.populations.values()) >= 2
+    # Powers of two round nothing; what is left is the order of a sum.
+    assert worst(estimate(scaled, phases), estimate(net, phases)) < 1e-14
+
+
+def test_deeper_than_that_nothing_else_changes() -> None:
+    net = chain(9)
+    assert max(p.energy_exponent for p in net.populations.values()) > PLAIN_RANGE
+    assert worst(estimate(net, "centered"), estimate(plain(net), "centered")) < 1e-12  # the rounding of k
 
 
 @pytest.mark.parametrize("phases", ["centered", "frozen"])
