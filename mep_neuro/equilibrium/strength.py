@@ -9,6 +9,7 @@ pull, and so costs a second nudged settle.
 
 from collections.abc import Callable, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,14 +29,28 @@ _NONE = 1e-20  # a force or a response below this is none
 
 
 def force_of(model: EquilibriumNetwork, output_error: Tensor) -> dict[str, Tensor]:
-    """-dC/ds of the settling populations that the cost sees, at the free fixed point."""
+    """-dC/ds of the settling populations that the cost sees, at the free fixed point, over k.
+
+    k is 1 at the output. Read-outs may see units of several k: the current that a cost beta C beside
+    the energy is to a unit is -beta/k dC/ds, as a unit's own term there is k (G(s) - current s).
+    """
     if not model.readouts:
         return {model.output_name: output_error}
     force: dict[str, Tensor] = {}
     for name, coupling in model.readouts.items():
-        pull = coupling.pull(output_error) * model.readout_gain[name]
+        pull = _over_energy_weight(model, name, coupling.pull(output_error) * model.readout_gain[name])
         force[coupling.pre] = force[coupling.pre] + pull if coupling.pre in force else pull
     return force
+
+
+def _over_energy_weight(model: EquilibriumNetwork, name: str, pull: Tensor) -> Tensor:
+    """What a read-out pulls with over k, where it sees units whose k is not 1."""
+    projection = model.network.projections[name]
+    population = model.network.populations[projection.pre]
+    k = population.energy_weight * 2.0**population.energy_exponent
+    if (k == 1.0).all() or np.allclose(k[projection.pre_units], 1.0, rtol=1e-9):
+        return pull
+    return pull / torch.as_tensor(k, dtype=pull.dtype)
 
 
 def strength_of(
