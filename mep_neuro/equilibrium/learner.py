@@ -96,6 +96,34 @@ class Learner:
         if due:
             self.bound_now()
 
+    def move(self, contrast: Mapping[str, Tensor], rate_factor: float = 1.0) -> None:
+        """Move everything plastic along a part of an update's contrast; `close_update` ends the update.
+
+        Raises:
+            SettleError: A contrast is not finite; no weight has changed.
+        """
+        if not (isinstance(contrast, Contrast) and contrast.finite):
+            _refuse_not_finite(contrast)
+        for key, parameter in self._parameters.items():
+            parameter.add_(contrast[key], alpha=self._model.spec.learning.lr * rate_factor)
+        self._model.weights_changed()
+
+    def close_update(self) -> None:
+        """Count an update made of moves, and bound the weights where that is due."""
+        self.updates += 1
+        if self.updates % self._model.spec.consolidation.updates == 0:
+            self.bound_now()
+
+    def parameters(self) -> dict[str, Tensor]:
+        """Copies of everything plastic, for `restore`."""
+        return {key: parameter.clone() for key, parameter in self._parameters.items()}
+
+    def restore(self, parameters: Mapping[str, Tensor]) -> None:
+        """Take back copies."""
+        for key, parameter in self._parameters.items():
+            parameter.copy_(parameters[key])
+        self._model.weights_changed()
+
     def _step_optimizers(self, contrast: Mapping[str, Tensor], rate_factor: float, due: bool) -> None:
         if not self._optimizers:
             return

@@ -109,10 +109,10 @@ def settle(
             watch(rows, work.residual())
         last = step == limits.max_steps
         if not last and not bool((change <= limits.tolerance).any()):
-            _check(change, step)
+            check_change(change, step)
             continue
         now = work.residual()
-        _check(now, step)
+        check_change(now, step)
         # Both, so that a sample does not stop because another's change called for a look at the residual.
         done = (now <= limits.tolerance) & (change <= limits.tolerance)
         if last:
@@ -187,7 +187,12 @@ def _complete(system: System, work: Solver) -> tuple[list[Tensor], list[Tensor] 
     return complete(system, states, like), kept
 
 
-def _check(change: Tensor, step: int) -> None:
+def check_change(change: Tensor, step: int) -> None:
+    """Refuse states that are not finite, or grow without bound.
+
+    Raises:
+        SettleError: They do.
+    """
     worst = float(change.max())
     if not worst < LARGEST_CHANGE:
         what = "grows without bound" if worst >= LARGEST_CHANGE else "is not finite"

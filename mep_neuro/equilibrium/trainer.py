@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mep_neuro.equilibrium.continual import learn_continually
 from mep_neuro.equilibrium.contrast import contrast
 from mep_neuro.equilibrium.cost import cost
 from mep_neuro.equilibrium.fixed_point import FixedPoint
@@ -119,8 +120,7 @@ class Trainer:
         labels = self._labels[rows]
         target = one_hot(self.model, labels)
         with training_at(self.model, Moment(self.update, self._share())):
-            step = self._gradient(self.model, self._features[rows], target)
-        self._learner.update(step.contrast, self._rate_factor())
+            step = self._learn(self._features[rows], target)
         self.update += 1
         samples = len(rows)
         costs = cost(self.model.cost, step.output, target, self.model.positions)
@@ -130,6 +130,16 @@ class Trainer:
         if self.update % self.updates_per_epoch:
             return None
         return self._epoch_metrics(epoch)
+
+    def _learn(self, features: Tensor, target: Tensor) -> Step:
+        """Change the weights by one batch."""
+        continual = self.model.spec.learning.mode == "continual"
+        if continual and self._gradient is equilibrium_propagation:
+            free, nudged = learn_continually(self._learner, self.model, features, target, self._rate_factor())
+            return Step({}, nudged.output, (free.point, nudged.point))
+        step = self._gradient(self.model, features, target)
+        self._learner.update(step.contrast, self._rate_factor())
+        return step
 
     def _rate_factor(self) -> float:
         if self.model.spec.learning.schedule == "constant":

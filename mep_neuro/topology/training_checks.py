@@ -12,6 +12,7 @@ BLOCK_SOLVERS = ("sweeps", "lean")
 def training_mistakes(draft: Draft) -> Iterator[Mistake]:
     """Dropout, sparsity, weights of few bits, and the strength of the nudge."""
     yield from _strength(draft)
+    yield from _continual(draft)
     for name, population in draft.populations.items():
         if population.dropout and population.role != "hidden":
             what = f"dropout acts on hidden populations and this is the {population.role}; remove it"
@@ -40,6 +41,36 @@ def _sparsity(draft: Draft, name: str) -> Iterator[Mistake]:
             f"without raising the energy, not {draft.equilibrium.solver}; write one of them"
         )
         yield Mistake(("equilibrium", "solver"), what)
+
+
+def _continual(draft: Draft) -> Iterator[Mistake]:
+    learning, equilibrium, consolidation = draft.learning, draft.equilibrium, draft.consolidation
+    if learning is None or learning.mode != "continual":
+        return
+    if learning.optimizer != "sgd" or learning.momentum != 0.0:
+        what = "weights that change at once keep no optimizer's state; write optimizer: sgd and momentum: 0.0"
+        yield Mistake(("learning", "mode"), f"continual: {what}")
+    if consolidation is not None and consolidation.method != "none":
+        what = "continual learning leaves no sum of contrasts to orthogonalise; write none, or mode: phased"
+        yield Mistake(("consolidation", "method"), what)
+    for name, projection in draft.projections.items():
+        if projection.connector.type == "attention":
+            what = "attention does not learn in half-sweeps; write mode: phased, or another connector"
+            yield Mistake(("projections", name, "connector", "type"), what)
+    if equilibrium is None:
+        return
+    if equilibrium.solver != "sweeps":
+        what = f"continual learning moves weights after half-sweeps, not {equilibrium.solver}; write sweeps"
+        yield Mistake(("equilibrium", "solver"), what)
+    if equilibrium.nudge.phases not in ("one_sided", "random_sign"):
+        what = (
+            f"continual learning follows one nudged phase, and {equilibrium.nudge.phases} has two; "
+            "write one_sided or random_sign"
+        )
+        yield Mistake(("equilibrium", "nudge", "phases"), what)
+    if equilibrium.nudge.beta == "auto":
+        what = "continual learning has no phase before to measure the response in; write a number"
+        yield Mistake(("equilibrium", "nudge", "beta"), what)
 
 
 def _strength(draft: Draft) -> Iterator[Mistake]:

@@ -65,6 +65,9 @@ class Learning(Section):
     """How contrasts become updates."""
 
     rule: Literal["contrastive"] = "contrastive"
+    mode: Literal["phased", "continual"] = Field(
+        "phased", description="weights change after the phases, or after every half-sweep of the nudged one"
+    )
     optimizer: Literal["sgd", "adam"] = Field("sgd", description="update rule")
     lr: Positive = Field(0.1, description="learning rate")
     momentum: Annotated[float, Field(strict=True, ge=0, lt=1)] = Field(0.9, description="of sgd")

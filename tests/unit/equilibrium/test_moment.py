@@ -16,6 +16,11 @@ DATA = load_data("digits")
 SETTINGS: dict[str, dict[str, Any]] = {
     "random_sign": {"equilibrium": {"nudge": {"phases": "random_sign"}}},
     "dropout": {"populations": {"hidden": {"dropout": 0.25}}},
+    "continual": {
+        "equilibrium": {"nudge": {"phases": "random_sign"}},
+        "learning": {"mode": "continual", "optimizer": "sgd", "momentum": 0.0},
+        "consolidation": {"method": "none"},
+    },
     "schedule": {"equilibrium": {"nudge": {"schedule": "linear"}}},
     "auto": {"equilibrium": {"nudge": {"beta": "auto", "max_current": None}}},
     "ternary": {"projections": {"input_hidden": {"weight_bits": "ternary"}}},
