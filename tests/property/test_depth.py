@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from mep_neuro.equilibrium import contrast as contrasts
+from mep_neuro.equilibrium.activation import LINEAR_EXPONENT, RHO, held_at
 from mep_neuro.equilibrium.contrast import contrast
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.phases import free_phase, nudged_phase
@@ -244,3 +245,15 @@ def test_a_deep_network_that_diverges_still_says_so() -> None:
     model = EquilibriumNetwork(net.with_arrays(weights), torch.float64)
     with pytest.raises(SettleError, match="the state grows without bound"):
         free_phase(model, torch.from_numpy(batch()[0]))
+
+
+@pytest.mark.parametrize("activation", ["hard_sigmoid", "relu", "tanh"])
+def test_the_slope_is_where_the_half_difference_tends_to(activation: str) -> None:
+    """At the kinks too, where it is the mean of both sides."""
+    rho, small = RHO[activation], 1e-7
+    a = torch.tensor([-30.0, -1.0, -1e-3, 0.0, 0.4, 1.0, 1.5, 30.0], dtype=torch.float64)
+    wanted = rho.pair(a, torch.full_like(a, small))[1] / small
+    deep = held_at(rho, LINEAR_EXPONENT)
+    assert float((rho.slope(a) - wanted).abs().max()) < 1e-9  # a rounding of 1e-16 over the difference
+    assert torch.equal(deep.half_at(a)(torch.full_like(a, 3.0)), 3.0 * rho.slope(a))
+    assert torch.equal(deep.pair(a, torch.ones_like(a))[0], rho.rate(a))
