@@ -43,9 +43,7 @@ def test_a_name_like_no_other_is_answered_with_all() -> None:
 def test_a_package_that_is_not_there_is_named_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
     absent = registry.Backend("package_that_is_not_there:run", "", "package-that-is-not-there", "get it")
     monkeypatch.setattr(registry, "BACKENDS", {"absent": absent})
-    with pytest.raises(
-        BackendMissingError, match=r"back end 'absent': No module named .*; run: get it"
-    ):
+    with pytest.raises(BackendMissingError, match=r"back end 'absent': No module named .*; run: get it"):
         registry.find("absent")
     probe = registry.probe("absent")
     assert (probe.found, probe.mend) == (False, "get it")
