@@ -21,13 +21,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+import convolutional
 import numpy as np
 import torch
-from layered import NETS, Layered, one_hot
+from layered import NETS, one_hot
 
 import mep_neuro as mep
+from mep_neuro.equilibrium.contrast import contrast
 from mep_neuro.equilibrium.learner import Learner
 from mep_neuro.equilibrium.model import EquilibriumNetwork
+from mep_neuro.equilibrium.phases import free_phase, nudged_phase
 from mep_neuro.equilibrium.trainer import equilibrium_propagation
 from mep_neuro.simulation.implicit import negative_gradient
 
@@ -55,22 +58,25 @@ def main() -> None:
         result["cosine"][layered.name], result["worst_block"][layered.name] = cosine(
             net, x[:BATCH], y[:BATCH]
         )
-        ratios = race(ep_step(layered, x, y), backprop_step(layered, x, y), blocks, steps)
+        softmax = layered.output == "softmax"
+        ours, theirs = ep_step(net, x, y), backprop_step(layered.sequential(), x, y, softmax=softmax)
+        ratios = race(ours, theirs, blocks, steps)
         result["ratio"][layered.name] = statistics.median(ratios)
         result["spread"][layered.name] = [min(ratios), max(ratios)]
         result["free_steps"][layered.name] = layered.free_steps
         result["nudged_steps"][layered.name] = layered.nudged_steps
         if layered.name == BFLOAT16:
-            bfloat16 = ep_step(layered, x, y, torch.bfloat16)
+            half = EquilibriumNetwork(net.to_network(), compute=torch.bfloat16)
             for other in ("float32", "bfloat16"):
-                theirs = backprop_step(layered, x, y, autocast=other == "bfloat16")
-                ratios = race(bfloat16, theirs, blocks, steps)
+                autocast = other == "bfloat16"
+                theirs = backprop_step(layered.sequential(), x, y, softmax=True, autocast=autocast)
+                ratios = race(ep_step(half, x, y), theirs, blocks, steps)
                 result["ratio"][f"{layered.name} bfloat16 over {other}"] = statistics.median(ratios)
                 result["spread"][f"{layered.name} bfloat16 over {other}"] = [min(ratios), max(ratios)]
-            half = EquilibriumNetwork(net.to_network(), compute=torch.bfloat16)
             name = f"{layered.name} bfloat16"
             result["cosine"][name], result["worst_block"][name] = cosine(half, x[:BATCH], y[:BATCH])
         print(layered.name, {key: value[layered.name] for key, value in result.items()}, file=sys.stderr)
+    race_convolutions(options.data, blocks, max(1, steps // 4), result)
     print(json.dumps({"step_time": result}, indent=None if options.json else 2))
 
 
@@ -86,18 +92,21 @@ def images(folder: str | None, features: int) -> tuple[torch.Tensor, torch.Tenso
     return torch.tensor(data.x_train, dtype=torch.float32), torch.tensor(data.y_train)
 
 
-def train_epoch(net: "torch.nn.Module", x: torch.Tensor, y: torch.Tensor) -> None:
+def train_epoch(net: EquilibriumNetwork, x: torch.Tensor, y: torch.Tensor) -> None:
     learner = Learner(net)
     for start in range(0, len(x) - BATCH + 1, BATCH):
         rows = slice(start, start + BATCH)
         learner.update(equilibrium_propagation(net, x[rows], one_hot(y[rows])).contrast)
 
 
-def cosine(net: "torch.nn.Module", x: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
+def cosine(
+    net: EquilibriumNetwork, x: torch.Tensor, y: torch.Tensor, exact: dict[str, np.ndarray] | None = None
+) -> tuple[float, float]:
     """Cosine of the contrast with the exact gradient: of everything, and of the worst weight."""
-    exact = negative_gradient(net.to_network(), x.double().numpy(), one_hot(y).double().numpy())
-    contrast = equilibrium_propagation(net, x, one_hot(y)).contrast
-    pairs = {name: (value.double().numpy().ravel(), exact[name].ravel()) for name, value in contrast.items()}
+    if exact is None:
+        exact = negative_gradient(net.to_network(), x.double().numpy(), one_hot(y).double().numpy())
+    estimate = equilibrium_propagation(net, x, one_hot(y)).contrast
+    pairs = {name: (value.double().numpy().ravel(), exact[name].ravel()) for name, value in estimate.items()}
     together = [np.concatenate(parts) for parts in zip(*pairs.values(), strict=True)]
     return _cosine(*together), min(_cosine(*pair) for name, pair in pairs.items() if name.endswith("weight"))
 
@@ -115,10 +124,29 @@ def batches(x: torch.Tensor, y: torch.Tensor) -> Iterator[tuple[torch.Tensor, to
     return itertools.cycle(made)
 
 
-def ep_step(
-    layered: Layered, x: torch.Tensor, y: torch.Tensor, compute: torch.dtype = torch.float32
-) -> Callable[[], None]:
-    net = EquilibriumNetwork(mep.load(layered.topology()).to_network(), compute=compute)
+def race_convolutions(
+    folder: str | None, blocks: int, steps: int, result: dict[str, dict[str, object]]
+) -> None:
+    """The convolutional net; its exact contrast is the relaxed one in float64, at a small beta."""
+    x, y = images(folder, 784)
+    net = mep.load(convolutional.topology())
+    train_epoch(net, x, y)
+    few, target = x[:8].double(), one_hot(y[:8]).double()
+    relaxed = EquilibriumNetwork(net.to_network(), torch.float64)
+    free = free_phase(relaxed, few, tolerance=1e-10, max_steps=2000)
+    limits = {"tolerance": 1e-8, "max_steps": 2000}
+    nudged = nudged_phase(relaxed, free, target, beta=0.01, phases="centered", **limits)
+    exact = {name: value.numpy() for name, value in contrast(relaxed, free, nudged).items()}
+    name = convolutional.NAME
+    result["cosine"][name], result["worst_block"][name] = cosine(net, x[:8], y[:8], exact)
+    theirs = backprop_step(convolutional.sequential(), x, y, softmax=True)
+    ratios = race(ep_step(net, x, y), theirs, blocks, steps)
+    result["ratio"][name] = statistics.median(ratios)
+    result["spread"][name] = [min(ratios), max(ratios)]
+    print(name, {key: value.get(name) for key, value in result.items()}, file=sys.stderr)
+
+
+def ep_step(net: EquilibriumNetwork, x: torch.Tensor, y: torch.Tensor) -> Callable[[], None]:
     learner = Learner(net)
     shown = batches(x, y)
 
@@ -130,9 +158,8 @@ def ep_step(
 
 
 def backprop_step(
-    layered: Layered, x: torch.Tensor, y: torch.Tensor, *, autocast: bool = False
+    net: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, *, softmax: bool, autocast: bool = False
 ) -> Callable[[], None]:
-    net = layered.sequential()
     optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9, fused=True)
     shown = batches(x, y)
 
@@ -142,7 +169,7 @@ def backprop_step(
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
             output = net(features)
         output = output.float()
-        if layered.output == "softmax":
+        if softmax:
             loss = torch.nn.functional.cross_entropy(output, labels)
         else:
             loss = 0.5 * torch.nn.functional.mse_loss(output, target, reduction="sum") / BATCH
