@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mep_neuro.equilibrium.contrast import Contrast
 from mep_neuro.equilibrium.eligibility import Eligibility, accumulate
+from mep_neuro.equilibrium.homeostasis import Homeostasis
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.spectral_bound import SpectralBound
 from mep_neuro.errors import SettleError
@@ -67,14 +68,22 @@ class Learner:
         self._sums = {key: torch.zeros_like(p) for key, p in self._consolidated.items()}
         bound = consolidation.spectral_bound
         self._bound = SpectralBound(model, bound) if bound is not None and model.couplings else None
+        home = consolidation.homeostasis
+        self._homeostasis = None if home is None else Homeostasis(model, home.target, home.rate)
 
-    def bound_now(self) -> None:
-        """Enforce the spectral bound, and each projection's own, outside the period too."""
+    def bound_now(self, *, fully: bool = False) -> None:
+        """Enforce the spectral bound, and each projection's own, outside the period too.
+
+        Args:
+            fully: Homeostasis goes the whole way to its target, not one step.
+        """
         for coupling in self._model.projections.values():
             if coupling.plastic:
                 coupling.bound()
         if self._bound is not None:
             self.radius = self._bound.enforce()
+        if self._homeostasis is not None:
+            self._homeostasis.regulate(fully=fully)
 
     def update(self, contrast: Mapping[str, Tensor], rate_factor: float = 1.0) -> None:
         """Take one contrast.

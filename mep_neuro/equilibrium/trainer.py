@@ -104,7 +104,7 @@ class Trainer:
 
     def prepare(self) -> None:
         """Measure what stays fixed during training; once, before the first update."""
-        self._learner.bound_now()
+        self._learner.bound_now(fully=True)
         _encode(self.model, self._features)
         _calibrate(self.model, self._features)
 

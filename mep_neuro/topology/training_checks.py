@@ -13,6 +13,7 @@ def training_mistakes(draft: Draft) -> Iterator[Mistake]:
     """Dropout, sparsity, weights of few bits, and the strength of the nudge."""
     yield from _strength(draft)
     yield from _continual(draft)
+    yield from _homeostasis(draft)
     for name, population in draft.populations.items():
         if population.dropout and population.role != "hidden":
             what = f"dropout acts on hidden populations and this is the {population.role}; remove it"
@@ -41,6 +42,26 @@ def _sparsity(draft: Draft, name: str) -> Iterator[Mistake]:
             f"without raising the energy, not {draft.equilibrium.solver}; write one of them"
         )
         yield Mistake(("equilibrium", "solver"), what)
+
+
+def _homeostasis(draft: Draft) -> Iterator[Mistake]:
+    section = None if draft.consolidation is None else draft.consolidation
+    if section is None or section.homeostasis is None:
+        return
+    path = ("consolidation", "homeostasis")
+    if section.spectral_bound is not None:
+        what = "spectral_bound keeps the coupled map contracting already; keep one of them"
+        yield Mistake(path, what)
+    for name, projection in draft.projections.items():
+        where, pre = ("projections", name), draft.populations.get(projection.pre.split("[")[0].strip())
+        if pre is None or pre.role == "input":
+            continue
+        if projection.weight_bits is not None:
+            what = "homeostasis scales each unit's synapses, and rounded weights have one scale; remove one"
+            yield Mistake((*where, "weight_bits"), what)
+        if projection.feedback == "random":
+            what = "homeostasis cannot scale feedback that stays fixed; write feedback: tied, or remove it"
+            yield Mistake((*where, "feedback"), what)
 
 
 def _continual(draft: Draft) -> Iterator[Mistake]:

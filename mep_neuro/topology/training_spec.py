@@ -76,6 +76,15 @@ class Learning(Section):
     epochs: Count = Field(20, description="passes over the training part, unless --epochs says otherwise")
 
 
+class Homeostasis(Section):
+    """Each unit scales its coupled synapses until the sum of their sizes is at most `target`."""
+
+    rate: Fraction = Field(0.5, description="share of the way to the target at each consolidation")
+    target: Annotated[float, Field(strict=True, gt=0, lt=1)] = Field(
+        0.9, description="largest sum of |w| into a unit; below 1 the coupled map contracts"
+    )
+
+
 class Consolidation(Section):
     """Every `period` updates: an orthogonalised step, and the spectral bound gamma."""
 
@@ -86,6 +95,9 @@ class Consolidation(Section):
     lr: Positive = Field(0.02, description="learning rate of the orthogonalised step")
     spectral_bound: Positive | None = Field(
         None, description="gamma: largest eigenvalue allowed in the coupled map"
+    )
+    homeostasis: Homeostasis | None = Field(
+        None, description="a local way to keep the coupled map contracting, instead of spectral_bound"
     )
 
     @property
