@@ -92,7 +92,7 @@ def one_hot(labels: torch.Tensor, classes: int = 10) -> torch.Tensor:
 
 NETS = (
     Layered(
-        (784, 256, 10), free_steps=2, nudged_steps=1, feedback_gain=0.05, bound=0.5, hidden="relu", bias=0.0
+        (784, 256, 10), free_steps=1, nudged_steps=1, feedback_gain=0.05, bound=0.5, hidden="relu", bias=0.0
     ),
     Layered(
         (784, 512, 512, 10),
