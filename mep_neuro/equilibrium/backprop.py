@@ -25,6 +25,11 @@ def backpropagation(model: EquilibriumNetwork, features: Tensor, target: Tensor)
     Raises:
         UnsupportedError: Units are gated; the steps know nothing of it.
     """
+    if model.predictive:
+        raise UnsupportedError(
+            "backpropagation: the comparison goes through coupled rates, and equilibrium.energy is "
+            "predictive_coding; differentiate the forward network instead"
+        )
     free = free_phase(model, features)
     if any(gate is not None for gate in free.gates):
         name = next(n for n, gate in zip(model.settling, free.gates, strict=True) if gate is not None)

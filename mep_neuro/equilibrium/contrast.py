@@ -71,7 +71,8 @@ def contrast(model: EquilibriumNetwork, free: Free, nudged: Nudged) -> Contrast:
     weights: dict[str, Term] = {}
     for name, coupling in (*model.inputs.items(), *model.couplings.items()):
         if coupling.plastic:
-            ends = _as_post_holds(model, responses, coupling.pre, coupling.post), responses[coupling.post]
+            received = responses[coupling.post].received
+            ends = _as_post_holds(model, responses, coupling.pre, coupling.post), received
             weights[f"projections.{name}.weight"] = partial(_weight, coupling, ends, share)
     for name, attention in model.attentions.items():
         if attention.plastic:
@@ -85,7 +86,7 @@ def contrast(model: EquilibriumNetwork, free: Free, nudged: Nudged) -> Contrast:
             weights[f"projections.{name}.weight"] = partial(_weight, coupling, ends, share)
     biases = {}
     for name, energy_weight in model.plastic_biases.items():
-        slope = responses[name].slope if name in responses else nudged.output_error
+        slope = responses[name].received.slope if name in responses else nudged.output_error
         assert slope is not None
         bias = slope.sum(0).mul_(share)
         bias = bias if energy_weight is None else bias.mul_(energy_weight)
@@ -106,7 +107,7 @@ def _as_post_holds(
 
 def _plain(model: EquilibriumNetwork, responses: Mapping[str, Response], name: str) -> Response:
     """A response without its power of two."""
-    mean, slope = responses[name]
+    mean, slope = responses[name].mean, responses[name].slope
     return Response(mean, None if slope is None else slope * 2.0 ** -model.exponents[name])
 
 

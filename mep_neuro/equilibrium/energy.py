@@ -36,6 +36,11 @@ def energy(
         UnsupportedError: Random or antisymmetric feedback leaves the network without an energy.
     """
     network = model.network
+    if model.predictive:
+        raise UnsupportedError(
+            "energy: this is that of coupled rates, and equilibrium.energy is predictive_coding; "
+            "half the sum of its squared errors is 0 in the free phase"
+        )
     if network.without_energy:
         name = network.without_energy[0]
         raise UnsupportedError(

@@ -39,6 +39,7 @@ class EquilibriumNetwork(nn.Module):
         cost: Name of the cost, told apart by whether the output settles.
         positions: Positions of a softmax read-out, each with a softmax of its own; 1 for classes.
         system: The settling blocks and the links between them.
+        predictive: Whether layers predict each other: then no current flows back in the free phase.
         moment: Place in training of the phases to come; None outside training.
     """
 
@@ -95,6 +96,7 @@ class EquilibriumNetwork(nn.Module):
         }
         self.positions = network.output.positions
         self.cost = cost_of(network.spec.equilibrium.nudge.cost, network.output.dynamic)
+        self.predictive = self.spec.equilibrium.energy == "predictive_coding"
         self.system = System(self)
         self.moment: Moment | None = None
         for coupling in (*self.inputs.values(), *self.couplings.values(), *self.attentions.values()):

@@ -18,6 +18,7 @@ from mep_neuro.equilibrium.held import held, refuse_rounding
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.modes import Frozen, Mirrored, Pair, Single
 from mep_neuro.equilibrium.moment import sign_of
+from mep_neuro.equilibrium.predictive import predictive_phases
 from mep_neuro.equilibrium.response import Response
 from mep_neuro.equilibrium.settle import Limits, Rest, settle
 from mep_neuro.equilibrium.solver import current_into
@@ -150,6 +151,9 @@ def nudged_phase(
 
     def nudged_by(strength: Tensor | float) -> _Outcome:
         nudge = {name: (f * strength).to(model.compute) for name, f in force.items()}
+        if model.predictive:
+            centered = phases == "centered"
+            return predictive_phases(model, free.drive, nudge, strength, limits, centered=centered)
         return _HOW[phases](model, free, nudge, strength, limits)
 
     strength = strength_of(model, force, beta, lambda probe: nudged_by(probe)[1])

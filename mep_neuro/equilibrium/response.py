@@ -19,6 +19,7 @@ class Response(NamedTuple):
         mean: (s_plus + s_minus) / 2.
         slope: (s_plus - s_minus) / (beta_plus - beta_minus) times 2**energy_exponent of the population,
             per sample; None where the units are clamped.
+        error: The errors in place of the rates, in predictive coding alone.
 
     The contrast of a synapse, [s_post s_pre (plus) - s_post s_pre (minus)] / (beta_plus - beta_minus),
     is exactly slope_post mean_pre + mean_post slope_pre, without the difference of two nearly
@@ -27,3 +28,9 @@ class Response(NamedTuple):
 
     mean: Tensor
     slope: Tensor | None
+    error: "Response | None" = None
+
+    @property
+    def received(self) -> "Response":
+        """What the synapses into the population see of it: its rates, or its errors."""
+        return self if self.error is None else self.error

@@ -107,7 +107,7 @@ class System:
             pre, post = index[coupling.pre], index[coupling.post]
             self._synapses.append((pre, post, model.network.projections[coupling.name].synapses))
             self.links[post].append(Link(pre, coupling.forward, coupling.forward_onto))
-            if not isinstance(coupling, LatticeCoupling):
+            if not isinstance(coupling, LatticeCoupling) and not model.predictive:
                 self.links[pre].append(Link(post, coupling.feedback, coupling.feedback_onto))
         for attention in model.attentions.values():
             self._attend(attention, index)

@@ -13,9 +13,14 @@ def refuse_torch_only(network: Network, target: str) -> None:
         target: What cannot express it, such as 'brian2'.
 
     Raises:
-        UnsupportedError: It has attention, or populations whose units compete; all of them are named.
+        UnsupportedError: It has attention, populations whose units compete, or another energy.
     """
     refuse_attention(network, target)
+    if network.spec.equilibrium.energy != "hopfield":
+        raise UnsupportedError(
+            f"equilibrium.energy: the errors of predictive coding are no populations, and {target} cannot "
+            "express them; run it on torch, or write hopfield"
+        )
     names = [name for name, p in network.spec.populations.items() if p.sparsity is not None]
     if names:
         raise UnsupportedError(

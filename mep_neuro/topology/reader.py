@@ -9,6 +9,7 @@ from mep_neuro.errors import TopologyError
 from mep_neuro.topology.draft import draft_of_data, draft_of_spec
 from mep_neuro.topology.mistakes import KeyPath, Mark, Mistake, dotted, shown, unknown
 from mep_neuro.topology.population_checks import population_mistakes
+from mep_neuro.topology.predictive_checks import predictive_mistakes
 from mep_neuro.topology.projection_checks import projection_mistakes
 from mep_neuro.topology.shorthand import resolve_cubes
 from mep_neuro.topology.source import path_of, text_of
@@ -110,6 +111,7 @@ def _checked(data: Any) -> tuple[NetworkSpec | None, list[Mistake], dict[KeyPath
         spec = NetworkSpec.model_validate(resolved.data)
         draft = draft_of_spec(spec)
     mistakes += [*population_mistakes(draft), *projection_mistakes(draft), *training_mistakes(draft)]
+    mistakes += predictive_mistakes(draft)
     return (None if mistakes else spec), mistakes, resolved.origins
 
 

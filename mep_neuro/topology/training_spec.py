@@ -46,6 +46,9 @@ class Nudge(Section):
 class Equilibrium(Section):
     """How the network settles."""
 
+    energy: Literal["hopfield", "predictive_coding"] = Field(
+        "hopfield", description="coupled rates; or errors between layers, which settle forwards"
+    )
     solver: Literal["sweeps", "synchronous", "momentum", "anderson", "lean", "event_driven"] = Field(
         "sweeps",
         description="block updates back and forth; the membrane dynamics step by step; over-relaxed sweeps; "
