@@ -33,7 +33,7 @@ class Contrast(Mapping[str, Tensor]):
         self._weights, self._biases = weights, biases
         # A bias's contrast sums its units' responses: where these are finite, so are their products.
         sums = [response.sum() for response in (*biases.values(), *others)]
-        self.finite = bool(sums) and math.isfinite(float(torch.stack(sums).sum()))
+        self.finite = bool(sums) and math.isfinite(float(sum(sums[1:], start=sums[0])))
 
     def accumulate(self, name: str, into: Tensor, keep: float) -> None:
         """into = keep * into + contrast, in place."""

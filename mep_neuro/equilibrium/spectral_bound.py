@@ -7,10 +7,13 @@ outside the dynamics are no part of the map and stay unbounded.
 Source: shared facts on EP stability (statement b, e); Lanczos 1950 for the estimate.
 """
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from mep_neuro.equilibrium.couplings.dense import DenseCoupling
 from mep_neuro.equilibrium.couplings.lattice import LatticeCoupling
 from mep_neuro.equilibrium.couplings.pair import PairCoupling
 from mep_neuro.equilibrium.model import EquilibriumNetwork
@@ -32,6 +35,10 @@ MOST_RESCALINGS = 50
 """With couplings that stay fixed, scaling the others brings the radius down step by step."""
 
 
+SMALL_SIDE = 64
+"""Up to this side, all singular values of a matrix cost less than a few products."""
+
+
 class SpectralBound:
     """Keeps the largest |eigenvalue| of the coupled map at or below gamma.
 
@@ -48,15 +55,25 @@ class SpectralBound:
         self._sizes = [len(model.biases[name]) for name in model.settling]
         pairs = [c for c in model.couplings.values() if isinstance(c, PairCoupling)]
         self._symmetric = all(pair.symmetric for pair in pairs)
+        couplings = list(model.couplings.values())
+        single = len(couplings) == 1 and type(couplings[0]) is DenseCoupling
+        small = single and min(couplings[0].weight.shape) <= SMALL_SIDE
+        self._matrix = couplings[0] if small and isinstance(couplings[0], DenseCoupling) else None
         generator = torch.Generator().manual_seed(0)
         draw = torch.randn(sum(self._sizes), generator=generator, dtype=torch.float64)
         self._random = self.vector = torch.nn.functional.normalize(draw.to(model.dtype), dim=0)
 
     def radius(self) -> float:
-        """Estimate of the largest |eigenvalue|, from below: Lanczos from the last eigenvector.
+        """Largest |eigenvalue|: exact of a single small matrix, otherwise estimated from below by Lanczos.
 
         Of a map that is not symmetric (random or antisymmetric feedback), the largest singular value.
         """
+        if self._matrix is not None:
+            return _largest_singular_value(self._matrix.weight) * math.sqrt(self._matrix.gain)
+        return self._ritz_value()
+
+    def _ritz_value(self) -> float:
+        """Lanczos, from the last eigenvector."""
         start = torch.nn.functional.normalize(self.vector + FRESH * self._random, dim=0)
         basis = start.new_empty(min(MOST_STEPS, len(start)), len(start))
         basis[0] = start
@@ -122,3 +139,8 @@ class SpectralBound:
                 out[coupling.pre] += back
                 out[coupling.post] += forth
         return torch.cat([out[name] for name in self._model.settling])
+
+
+def _largest_singular_value(weight: Tensor) -> float:
+    small = weight if weight.shape[0] <= weight.shape[1] else weight.T
+    return float(torch.linalg.eigvalsh(small @ small.T)[-1].clamp_min(0.0).sqrt())
