@@ -9,8 +9,8 @@ beta, and so is what each sweep leaves of the change of the one before. The cont
 e_post rho(v_pre), nudged minus free, over beta: local, and as beta tends to 0 the gradient that
 backpropagation finds in the forward network.
 
-A unit of hard_sigmoid or relu whose minimum lies at a kink has no slope there: its sweeps go to and fro,
-and the residual tells (a quarter of the digits at beta 0.3; none with tanh).
+A unit of hard_sigmoid or relu whose minimum lies at a kink has no slope there: its sweeps may go to and
+fro, and the residual tells.
 
 Sources: Rao and Ballard 1999; Whittington and Bogacz 2017, equations 8 to 15; Scellier and Bengio 2017
 for the phases.
