@@ -28,12 +28,14 @@ class Rho(NamedTuple):
     """An activation: `rate(v)`, `pair(a, u)` giving (mean, half), and `half_at(a)` giving u -> half.
 
     `slope(a)` is what half / u tends to as u tends to 0; at a kink, the mean of both sides.
+    `overwrite(v)` is `rate(v)` in v's own memory.
     """
 
     rate: Callable[[Tensor], Tensor]
     pair: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
     half_at: Callable[[Tensor], Callable[[Tensor], Tensor]]
     slope: Callable[[Tensor], Tensor]
+    overwrite: Callable[[Tensor], Tensor]
 
 
 def _clamp_pair(a: Tensor, up: Tensor, down: Tensor) -> tuple[Tensor, Tensor]:
@@ -102,7 +104,9 @@ def held_at(rho: Rho, exponent: int) -> Rho:
     if exponent == 0:
         return rho
     if exponent >= LINEAR_EXPONENT:
-        return Rho(rho.rate, partial(_linear_pair, rho), partial(_linear_half_at, rho), rho.slope)
+        return Rho(
+            rho.rate, partial(_linear_pair, rho), partial(_linear_half_at, rho), rho.slope, rho.overwrite
+        )
     down, up = 2.0**-exponent, 2.0**exponent
 
     def pair(a: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,7 +117,7 @@ def held_at(rho: Rho, exponent: int) -> Rho:
         half = rho.half_at(a)
         return lambda u: half(u * down).mul_(up)
 
-    return Rho(rho.rate, pair, half_at, rho.slope)
+    return Rho(rho.rate, pair, half_at, rho.slope, rho.overwrite)
 
 
 def _linear_pair(rho: Rho, a: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
@@ -124,8 +128,14 @@ def _linear_half_at(rho: Rho, a: Tensor) -> Callable[[Tensor], Tensor]:
     return rho.slope(a).mul
 
 
+def _clamp_(v: Tensor) -> Tensor:
+    return v.clamp_(0.0, 1.0)
+
+
 RHO: dict[str, Rho] = {
-    "hard_sigmoid": Rho(_hard_sigmoid, _hard_sigmoid_pair, _hard_sigmoid_half_at, _hard_sigmoid_slope),
-    "relu": Rho(torch.relu, _relu_pair, _relu_half_at, _relu_slope),
-    "tanh": Rho(torch.tanh, _tanh_pair, _tanh_half_at, _tanh_slope),
+    "hard_sigmoid": Rho(
+        _hard_sigmoid, _hard_sigmoid_pair, _hard_sigmoid_half_at, _hard_sigmoid_slope, _clamp_
+    ),
+    "relu": Rho(torch.relu, _relu_pair, _relu_half_at, _relu_slope, torch.relu_),
+    "tanh": Rho(torch.tanh, _tanh_pair, _tanh_half_at, _tanh_slope, torch.tanh_),
 }

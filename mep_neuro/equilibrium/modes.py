@@ -35,10 +35,15 @@ class Single:
     def __init__(self, rhos: list[Rho]) -> None:
         """Take the activation of each block."""
         self._rates = [rho.rate for rho in rhos]
+        self._overwrites = [rho.overwrite for rho in rhos]
 
     def activate(self, block: int, current: Tensor) -> Tensor:
         """s = rho(current)."""
         return self._rates[block](current)
+
+    def overwrite(self, block: int, current: Tensor) -> Tensor:
+        """s = rho(current), in the memory of the current."""
+        return self._overwrites[block](current)
 
     def distance(self, block: int, new: Tensor, old: Tensor | None) -> Tensor:
         """Largest |new - old| of each sample."""

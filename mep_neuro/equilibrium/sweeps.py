@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mep_neuro.equilibrium.modes import Mode
+from mep_neuro.equilibrium.modes import Mode, Single
 from mep_neuro.equilibrium.solver import narrow
 from mep_neuro.equilibrium.system import System
 
@@ -90,7 +90,10 @@ class Sweeps:
         current = self._current(block)
         if current is None:
             return
-        state = self._mode.activate(block, current)
+        if isinstance(self._mode, Single) and self._spare(block, current):
+            state = self._mode.overwrite(block, current)
+        else:
+            state = self._mode.activate(block, current)
         if distances is not None:
             distances.append(self._mode.distance(block, state, self.states[block]))
         self.states[block] = state
@@ -100,6 +103,17 @@ class Sweeps:
         for target, position in self._system.targets[block]:
             self._currents[target][position] = None
             self._fresh[target] = False
+
+    def _spare(self, block: int, current: Tensor) -> bool:
+        """Whether nothing reads this current again: it is no drive, no membrane, and no kept current but of
+        the block's own state, which the update makes old.
+        """
+        if self.membranes is not None or current is self._drive[block]:
+            return False
+        links, kept = self._system.links[block], self._currents[block]
+        return all(
+            current is not other or link.source == block for link, other in zip(links, kept, strict=True)
+        )
 
     def _current(self, block: int) -> Tensor | None:
         """Drive and currents of the neighbours; None where all of them are zero.

@@ -92,6 +92,7 @@ class Work:
         self.slope = torch.randn(BATCH, size, generator=generator)
         mode = Single(self.model.activations)
         self.solver = Sweeps(self.model.system, mode, [self.drive], [self.state])
+        self.solver.membranes = None  # as in a settle to a tolerance, which keeps none
         self.states_bytes = BATCH * size * NUMBER
 
     def sweep(self) -> None:
