@@ -158,3 +158,13 @@ def test_fixed_couplings_above_the_bound_are_refused(plastic: bool) -> None:
         match=r"^spectral bound: the couplings that are not plastic.* have radius \S+, above 0\.3; lower",
     ):
         SpectralBound(two_layers(plastic), 0.3).enforce()
+
+
+@pytest.mark.parametrize("gain", [1.0, 0.25])
+@pytest.mark.parametrize("hidden", [6, 40, 90])  # fewer and more units than the output's 10, and a long side
+def test_of_a_single_matrix_the_radius_is_exact(hidden: int, gain: float) -> None:
+    mapping = read_spec("digits_mlp").to_mapping()
+    mapping["populations"]["hidden"]["shape"] = [hidden]
+    mapping["projections"]["hidden_output"] |= {"feedback_gain": gain, "weight": {"gain": 1.0}}
+    model = EquilibriumNetwork(load(mapping).to_network(), torch.float64)
+    assert SpectralBound(model, 0.7).radius() == pytest.approx(exact_radius(model), rel=1e-12)
