@@ -114,7 +114,7 @@ class EventDriven:
         if not bool(moved.any()):
             return largest
         difference = (new - sent).mul_(moved)
-        self.states[block] = sent + difference
+        self.states[block] = torch.where(moved, new, sent)  # sent + difference may round away from new
         self.events += self._phases * (moved.to(torch.float64) @ self._fan_out[block])
         for target, position in self._system.targets[block]:
             link = self._system.links[target][position]
