@@ -1,7 +1,7 @@
 """From contrasts to new weights: plasticity at every update, consolidation every `period` updates.
 
-Adam and Muon are torch's; they read a gradient that is minus the local contrast. No autograd graph
-is ever built.
+Adam, Muon and Dion are torch optimizers; they read a gradient that is minus the local contrast. No
+autograd graph is ever built.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mep_neuro.equilibrium.consolidation import orthogonalisers
 from mep_neuro.equilibrium.contrast import Contrast
 from mep_neuro.equilibrium.eligibility import Eligibility, accumulate
 from mep_neuro.equilibrium.homeostasis import Homeostasis
@@ -43,7 +44,7 @@ class Learner:
         self._consolidated = {
             key: p
             for key, p in self._parameters.items()
-            if consolidation.method == "muon" and key.endswith(".weight") and p.ndim == 2
+            if consolidation.method != "none" and key.endswith(".weight") and p.ndim == 2
         }
         rest = {key: p for key, p in self._parameters.items() if key not in self._consolidated}
         sgd = learning.optimizer == "sgd"
@@ -59,11 +60,7 @@ class Learner:
                 fused=True,
             )
             self._optimizers.append(adam)
-        if self._consolidated:
-            muon = torch.optim.Muon(
-                list(self._consolidated.values()), lr=consolidation.lr, weight_decay=0.0, momentum=0.95
-            )
-            self._optimizers.append(muon)
+        self._optimizers += orthogonalisers(consolidation, self._consolidated.values())
         self._rates = [[group["lr"] for group in o.param_groups] for o in self._optimizers]
         self._sums = {key: torch.zeros_like(p) for key, p in self._consolidated.items()}
         bound = consolidation.spectral_bound

@@ -14,6 +14,7 @@ Time = Annotated[
 Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
 Fraction = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=1)]
+Share = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1)]
 Count = Annotated[int, Field(strict=True, ge=1, le=10_000_000)]
 Side = Annotated[int, Field(strict=True, ge=1, le=10_000)]
 Radius = Annotated[int, Field(strict=True, ge=1, le=16)]

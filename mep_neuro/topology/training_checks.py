@@ -8,12 +8,21 @@ from mep_neuro.topology.mistakes import Mistake
 
 BLOCK_SOLVERS = ("sweeps", "lean")
 
+_OF_METHOD = {
+    "rank": ("dion", "auto"),
+    "rank_frac": ("dion", "auto"),
+    "error_feedback": ("dion", "auto"),
+    "dion_thresh": ("auto",),
+}
+"""Keys of the consolidation that belong to some of its methods."""
+
 
 def training_mistakes(draft: Draft) -> Iterator[Mistake]:
     """Dropout, sparsity, weights of few bits, and the strength of the nudge."""
     yield from _strength(draft)
     yield from _continual(draft)
     yield from _homeostasis(draft)
+    yield from _consolidation(draft)
     for name, population in draft.populations.items():
         if population.dropout and population.role != "hidden":
             what = f"dropout acts on hidden populations and this is the {population.role}; remove it"
@@ -62,6 +71,18 @@ def _homeostasis(draft: Draft) -> Iterator[Mistake]:
         if projection.feedback == "random":
             what = "homeostasis cannot scale feedback that stays fixed; write feedback: tied, or remove it"
             yield Mistake((*where, "feedback"), what)
+
+
+def _consolidation(draft: Draft) -> Iterator[Mistake]:
+    section = draft.consolidation
+    if section is None:
+        return
+    for key, methods in _OF_METHOD.items():
+        if getattr(section, key) is not None and section.method not in methods:
+            what = f"method {section.method} has no use for it; write {' or '.join(methods)}, or remove this"
+            yield Mistake(("consolidation", key), what)
+    if section.rank is not None and section.rank_frac is not None:
+        yield Mistake(("consolidation", "rank_frac"), "rank says the same; remove one of them")
 
 
 def _continual(draft: Draft) -> Iterator[Mistake]:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from mep_neuro.topology.mistakes import shown
-from mep_neuro.topology.section import Count, Fraction, Positive, Section, Time
+from mep_neuro.topology.section import Count, Fraction, Positive, Section, Share, Time
 
 
 def _beta(value: object) -> object:
@@ -94,8 +94,20 @@ class Consolidation(Section):
     period: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6} updates?$")] = Field(
         "1 update", description="such as '10 updates'"
     )
-    method: Literal["none", "muon"] = Field("none", description="Muon acts on matrices only")
+    method: Literal["none", "muon", "dion", "auto"] = Field(
+        "none", description="orthogonalised steps of matrices; 'auto' takes dion for those of many weights"
+    )
     lr: Positive = Field(0.02, description="learning rate of the orthogonalised step")
+    rank: Count | None = Field(None, description="of dion: directions of each step")
+    rank_frac: Fraction | None = Field(
+        None, description="of dion: rank over the smaller side of a matrix; 0.25 if both are empty"
+    )
+    dion_thresh: Count | None = Field(
+        None, description="of auto: weights of a matrix from which on dion replaces muon; 100000 if empty"
+    )
+    error_feedback: Share | None = Field(
+        None, description="of dion: share of what a step leaves out that later steps make up; 1 if empty"
+    )
     spectral_bound: Positive | None = Field(
         None, description="gamma: largest eigenvalue allowed in the coupled map"
     )

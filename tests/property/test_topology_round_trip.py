@@ -90,7 +90,7 @@ def specs(draw: st.DrawFn) -> NetworkSpec:
             "consolidation": draw(
                 optional(
                     period=st.integers(1, 9_999_999).map(lambda n: f"{n} updates"),
-                    method=st.sampled_from(["none", "muon"]),
+                    method=st.sampled_from(["none", "muon", "dion", "auto"]),
                     spectral_bound=POSITIVE,
                 )
             ),

@@ -28,6 +28,7 @@ CHANGES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "sgd": ("digits_mlp", {"optimizer": "sgd"}, {"method": "none"}),
     "adam": ("digits_cube", {"optimizer": "adam"}, {}),
     "muon": ("digits_mlp", {}, {"method": "muon", "period": "3 updates"}),
+    "dion": ("digits_mlp", {}, {"method": "auto", "rank": 3, "dion_thresh": 1000, "period": "2 updates"}),
 }
 
 

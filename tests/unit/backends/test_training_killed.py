@@ -32,7 +32,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, l
     return folder, json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("how", ["sgd", "adam", "muon"])
+@pytest.mark.parametrize("how", ["sgd", "adam", "muon", "dion"])
 def test_the_bytes_are_those_of_an_unbroken_training(
     how: str, trained: tuple[Path, dict[str, list[int]]]
 ) -> None:

@@ -187,3 +187,17 @@ def test_what_is_not_plastic_stays() -> None:
     assert not moved(model, before).any()
     assert not moved(model, before, BIAS).any()
     assert moved(model, before, "projections.hidden_output.weight").any()
+
+
+def test_auto_gives_large_matrices_to_dion_and_small_ones_to_muon() -> None:
+    """The hidden matrix has 64 x 32 weights, the output's 32 x 10."""
+    mapping = read_spec("digits_mlp").to_mapping()
+    mapping["learning"] |= {"optimizer": "sgd"}
+    mapping["consolidation"] = {"method": "auto", "dion_thresh": 1000, "rank": 2, "lr": 0.05}
+    model = load(mapping)
+    before, (one,) = model.arrays(), contrasts(model, 1)
+    Learner(model).update(one)
+    large = np.linalg.svd(moved(model, before), compute_uv=False)
+    small = np.linalg.svd(moved(model, before, "projections.hidden_output.weight"), compute_uv=False)
+    assert large[2] < 1e-4 * large[0]  # rank 2, but for float32's rounding of the weights
+    assert small.min() > 0.3 * small.max()  # all directions

@@ -161,6 +161,14 @@ STRUCTURE = [
         "14:25: consolidation.period: 10 does not fit; write text",
     ),
     (
+        ("dt: 1 ms}", "dt: 1 ms}\nconsolidation: {method: muon, rank: 4}"),
+        "14:37: consolidation.rank: method muon has no use for it; write dion or auto, or remove this",
+    ),
+    (
+        ("dt: 1 ms}", "dt: 1 ms}\nconsolidation: {method: dion, rank: 4, rank_frac: 0.5}"),
+        "14:51: consolidation.rank_frac: rank says the same; remove one of them",
+    ),
+    (
         ("dt: 1 ms}", "dt: 1 ms}\nconsolidation: {period: often}"),
         "14:25: consolidation.period: 'often' is no period; write a number of updates, such as '10 updates'",
     ),
