@@ -130,7 +130,7 @@ def test_steps_that_did_not_settle_are_told() -> None:
         ("adam", {"optimizer": "adam", "lr": 0.003}, {"method": "none"}),
         ("muon", {}, {}),
         ("muon, period 3", {}, {"period": "3 updates", "lr": 0.06}),
-        ("dion", {}, {"method": "dion", "rank": 4}),
+        ("dion", {}, {"method": "dion", "rank": 8, "lr": 0.03}),
     ],
 )
 def test_every_optimizer_learns_more_than_a_frozen_hidden_layer(
