@@ -94,12 +94,12 @@ class Quantized:
     @property
     def weight_step(self) -> int:
         """Distance of two neighbouring integer weights: 2 at 8 bits, 2^(9 - bits) at fewer."""
-        return _grid(self.profile, self.weight_bits)[0]
+        return weight_grid(self.profile, self.weight_bits)[0]
 
     @property
     def weight_high(self) -> int:
         """Largest |weight| that fits: 254 at 8 bits."""
-        return _grid(self.profile, self.weight_bits)[1]
+        return weight_grid(self.profile, self.weight_bits)[1]
 
     @property
     def register_bits(self) -> int:
@@ -185,7 +185,7 @@ def quantize(
     check_finite(network)
     matrix = currents(network).recurrent
     largest = float(np.abs(matrix.data).max(initial=0.0))
-    step, high = _grid(profile, weight_bits)
+    step, high = weight_grid(profile, weight_bits)
     room = profile.number("register_bits") - 2 - state_bits - leak_shift
     limited_by = "caller"
     if weight_exponent is None:
@@ -193,7 +193,7 @@ def quantize(
             matrix, step, high, room, state_bits, sum_limit(profile)
         )
     check_exponent(network, largest, weight_exponent, leak_shift, high, room, profile)
-    weight = _rounded(matrix, weight_exponent, step)
+    weight = rounded(matrix, 2.0**weight_exponent, step)
     names = tuple(p.name for p in network.dynamic)
     starts = np.cumsum([0, *(p.size for p in network.dynamic)])[:-1].tolist()
     check_sums(weight, names, starts, state_bits, profile)
@@ -213,14 +213,15 @@ def quantize(
     )
 
 
-def _grid(profile: ChipProfile, weight_bits: int) -> tuple[int, int]:
+def weight_grid(profile: ChipProfile, weight_bits: int) -> tuple[int, int]:
     """Step and end of the integer weights; the same end on both sides of 0."""
     step = profile.number("weight_step") << (profile.number("weight_bits") - weight_bits)
     return step, min(profile.number("weight_high"), -profile.number("weight_low")) // step * step
 
 
-def _rounded(matrix: csr_matrix, exponent: int, step: int) -> csr_matrix:
-    data = (np.rint(np.ldexp(matrix.data, exponent) / step) * step).astype(np.int32)
+def rounded(matrix: csr_matrix, scale: float, step: int) -> csr_matrix:
+    """Weights at a scale, rounded to the nearest multiple of the step; int32, zeros left out."""
+    data = (np.rint(matrix.data * scale / step) * step).astype(np.int32)
     weight = csr_matrix((data, matrix.indices.copy(), matrix.indptr.copy()), shape=matrix.shape)
     weight.eliminate_zeros()
     return weight
@@ -235,6 +236,6 @@ def _largest_exponent(
         return room, "membrane"
     fit = fitting_exponent(largest, high)
     exponent, limited_by = (fit, "weight") if fit <= room else (room, "membrane")
-    while int(row_sums(_rounded(matrix, exponent, step)).max()) << state_bits > limit:
+    while int(row_sums(rounded(matrix, 2.0**exponent, step)).max()) << state_bits > limit:
         exponent, limited_by = exponent - 1, "sum"
     return exponent, limited_by

@@ -1,0 +1,224 @@
+"""From a float network to a rate code of Lava's LIF neurons, with every range checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, kron
+
+from mep_neuro.chip.lif.circuit import LifCircuit
+from mep_neuro.chip.profile import ChipProfile
+from mep_neuro.chip.quantize import rounded, weight_grid
+from mep_neuro.chip.ranges import check_finite, check_units
+from mep_neuro.errors import ChipRangeError
+from mep_neuro.neurons.lif_integer import ALIGN_BITS, DECAY_BITS, IntegerLif
+from mep_neuro.simulation.currents import currents
+from mep_neuro.simulation.network import Network
+from mep_neuro.simulation.stimulus import Stimulus
+
+Array = NDArray[np.float64]
+DRIVE_ROOM = 8.0  # biases of this size fit at least, unless the weights ask for a lower threshold
+
+
+@dataclass(frozen=True, eq=False)
+class LifBias:
+    """Constant currents as Lava's LIF takes them: mantissa 2^exponent, shape (samples, size) each."""
+
+    mantissa: NDArray[np.int32]
+    exponent: NDArray[np.int32]
+
+    @property
+    def current(self) -> NDArray[np.int32]:
+        """In membrane units."""
+        return self.mantissa << self.exponent
+
+    def of(self, rows: slice) -> "LifBias":
+        """Those of some samples."""
+        return LifBias(self.mantissa[rows], self.exponent[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedLif:
+    """A network as one merged population of integrate-and-fire neurons that speak in rates.
+
+    A unit of rate s spikes s / interval times a step. Reset to zero loses what the membrane had above
+    its threshold, half a step of its current in the mean, so that the current of rate 1 is
+    threshold / (interval - 1/2). Nothing in such a neuron holds its rate below 1. With `clamp` each
+    unit is a pair: the second neuron gets the same current less 1 and speaks with the opposite sign,
+    and relu(x) - relu(x - 1) is the clamp to [0, 1]; it takes twice the neurons, four times the synapses.
+    The input is not on the chip: the host computes its currents, and they enter as biases.
+
+    Attributes:
+        network: The float network.
+        profile: The chip.
+        weight_bits: Bits of a weight.
+        current_shift: The synaptic current forgets 2^-current_shift a step.
+        interval: Steps between two spikes of a unit of rate 1.
+        clamp: Whether units are pairs; neuron i + size is the second of unit i.
+        names: The settling populations, in the order of the rows.
+        offsets: First row of each.
+        circuit: The integers.
+        limited_by: What fixed the scale: 'weight', 'sum' (of a row), 'threshold' or 'bias'.
+    """
+
+    network: Network
+    profile: ChipProfile
+    weight_bits: int
+    current_shift: int
+    interval: int
+    clamp: bool
+    names: tuple[str, ...]
+    offsets: Mapping[str, int]
+    circuit: LifCircuit
+    limited_by: str
+
+    @property
+    def size(self) -> int:
+        """Number of settling units; there are twice as many neurons with `clamp`."""
+        return self.circuit.size // (2 if self.clamp else 1)
+
+    @property
+    def unit_current(self) -> float:
+        """Membrane units of the current 1."""
+        return self.circuit.neuron.threshold / (self.interval - 0.5)
+
+    @property
+    def weight_scale(self) -> float:
+        """Integer weight of the weight 1."""
+        return _scale(self.circuit.neuron.vth, self.current_shift, self.interval)
+
+    def bias(self, stimulus: Stimulus) -> LifBias:
+        """Constant currents, each with the smallest exponent that holds it; shape (samples, neurons).
+
+        Raises:
+            ChipRangeError: A current does not fit mantissa and exponent.
+        """
+        drive = np.concatenate([stimulus.drive[name] for name in self.names], axis=1)
+        if self.clamp:
+            drive = np.concatenate([drive, drive - 1.0], axis=1)
+        wanted = drive * self.unit_current
+        high = (1 << (self.profile.number("lif_bias_mantissa_bits") - 1)) - 1
+        most = (1 << self.profile.number("lif_bias_exponent_bits")) - 1
+        wrong = ~(np.abs(wanted) <= (high + 0.5) * 2.0**most)
+        if wrong.any():
+            sample, unit = np.argwhere(wrong)[0]
+            raise ChipRangeError(
+                f"bias: the current {drive[sample, unit]:.6g} into unit {unit} of sample {sample} exceeds "
+                f"+-{high * 2.0**most / self.unit_current:.6g}, the LIF bias of {self.profile.name} "
+                f"({high} at 2^{most}); scale the input down, or raise the interval"
+            )
+        exponent = np.zeros(wanted.shape, dtype=np.int32)
+        while (beyond := np.abs(np.rint(wanted / 2.0**exponent)) > high).any():
+            exponent += (beyond & (exponent < most)).astype(np.int32)
+        return LifBias(np.rint(wanted / 2.0**exponent).astype(np.int32), exponent)
+
+    def rates(self, counts: NDArray[np.integer], steps: int) -> dict[str, Array]:
+        """Spikes (..., neurons) in so many steps as rates of each population, (..., n) each, float64."""
+        if self.clamp:
+            counts = counts[..., : self.size] - counts[..., self.size :]
+        ends = [self.offsets[name] for name in self.names[1:]]
+        return dict(zip(self.names, np.split(counts * (self.interval / steps), ends, axis=-1), strict=True))
+
+
+def quantize_lif(
+    network: Network,
+    profile: ChipProfile,
+    *,
+    weight_bits: int = 8,
+    current_shift: int = 4,
+    interval: int = 64,
+    clamp: bool = True,
+) -> QuantizedLif:
+    """Round a network to a rate code of LIF neurons.
+
+    The membrane does not leak (dv = 0) and the synaptic current forgets 2^-current_shift a step
+    (du = 2^(12 - current_shift) - 1). The threshold is the largest at which every weight fits the
+    chip, no sum of weights into a unit passes its dendrite, and currents of 8 fit the bias.
+
+    Args:
+        network: The float network.
+        profile: The chip.
+        weight_bits: Bits of a weight, sign included.
+        current_shift: How slow the synaptic current is; it averages over 2^current_shift steps.
+        interval: Steps between two spikes of a unit of rate 1; more is finer and slower.
+        clamp: Whether to hold rates below 1 by a second neuron for each unit.
+
+    Raises:
+        UnsupportedError: A settling population has other units than hard_sigmoid.
+        ChipRangeError: A number does not fit the chip; nothing is clipped.
+    """
+    check_units(network, profile)
+    check_finite(network)
+    _check_parameters(profile, weight_bits, current_shift, interval)
+    matrix = currents(network).recurrent
+    if clamp:
+        matrix = csr_matrix(kron([[1.0, -1.0], [1.0, -1.0]], matrix))
+    step, high = weight_grid(profile, weight_bits)
+    vth, limited_by = _threshold(matrix, high, current_shift, interval, profile)
+    weight = rounded(matrix, _scale(vth, current_shift, interval), step)
+    names = tuple(p.name for p in network.dynamic)
+    starts = np.cumsum([0, *(p.size for p in network.dynamic)])[:-1].tolist()
+    du = (1 << (DECAY_BITS - current_shift)) - 1
+    return QuantizedLif(
+        network=network,
+        profile=profile,
+        weight_bits=weight_bits,
+        current_shift=current_shift,
+        interval=interval,
+        clamp=clamp,
+        names=names,
+        offsets=dict(zip(names, starts, strict=True)),
+        circuit=LifCircuit(IntegerLif(du=du, dv=0, vth=vth), weight),
+        limited_by=limited_by,
+    )
+
+
+def _scale(vth: int, current_shift: int, interval: int) -> float:
+    """One spike of weight w adds 64 w 2^current_shift to the membrane in all, and should add W threshold."""
+    return vth * 2.0**-current_shift * interval / (interval - 0.5)
+
+
+def _threshold(
+    matrix: csr_matrix, high: int, current_shift: int, interval: int, profile: ChipProfile
+) -> tuple[int, str]:
+    """The rule of `quantize_lif`, and what it ran into."""
+    largest = float(np.abs(matrix.data).max(initial=0.0))
+    fullest = float(_row_sums(matrix).max(initial=0.0))
+    dendrite = (1 << (profile.number("dendrite_bits") - 1)) - 1
+    mantissa = (1 << (profile.number("lif_bias_mantissa_bits") - 1)) - 1
+    bias = mantissa << ((1 << profile.number("lif_bias_exponent_bits")) - 1)
+    one = _scale(1, current_shift, interval)
+    limits = {
+        "weight": high / (largest * one) if largest else np.inf,
+        "sum": (dendrite - high) / (fullest * one) if fullest else np.inf,  # rounding adds a little
+        "threshold": float((1 << profile.number("lif_threshold_bits")) - 1),
+        "bias": bias * (interval - 0.5) / (DRIVE_ROOM * (1 << ALIGN_BITS)),
+    }
+    limited_by = min(limits, key=lambda name: limits[name])
+    vth = int(limits[limited_by])
+    if vth < interval:
+        raise ChipRangeError(
+            f"threshold: {vth} is all that weights up to {largest:.6g} leave ({limited_by}), below the "
+            f"{interval} that a rate of 1 needs; lower the weights, or current_shift"
+        )
+    return vth, limited_by
+
+
+def _row_sums(matrix: csr_matrix) -> Array:
+    """Sum of |weight| into each unit, float64, shape (size,)."""
+    sums: Array = np.asarray(abs(matrix).sum(axis=1), dtype=np.float64).ravel()
+    return sums
+
+
+def _check_parameters(profile: ChipProfile, weight_bits: int, current_shift: int, interval: int) -> None:
+    ranges = {
+        "weight_bits": (weight_bits, 2, profile.number("weight_bits")),
+        "current_shift": (current_shift, 0, profile.number("decay_bits")),
+        "interval": (interval, 2, 4096),
+    }
+    for name, (value, low, high) in ranges.items():
+        if not low <= value <= high:
+            raise ChipRangeError(
+                f"{name}: {value} is outside {low} to {high} on {profile.name}; give a number between them"
+            )

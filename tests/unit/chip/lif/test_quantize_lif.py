@@ -1,0 +1,114 @@
+"""A network as a rate code of LIF neurons: rates, the clamp, and every refused number."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mep_neuro.chip.lif.emulate import emulate_lif
+from mep_neuro.chip.lif.quantize import QuantizedLif, quantize_lif
+from mep_neuro.chip.profile import read_profile
+from mep_neuro.errors import ChipRangeError, UnsupportedError
+from mep_neuro.simulation.build import build
+from mep_neuro.simulation.network import Network
+from mep_neuro.simulation.reference import euler
+from mep_neuro.simulation.stimulus import Stimulus, present
+from mep_neuro.topology.spec import NetworkSpec
+
+LOIHI2 = read_profile("loihi2")
+WARM_UP, COUNTED = 1024, 4096
+
+
+def network(gain: float = 0.5, activation: str = "hard_sigmoid", seed: int = 3) -> Network:
+    dense = {"type": "dense"}
+    mapping: dict[str, Any] = {
+        "name": "net",
+        "neurons": {"u": {"activation": activation}},
+        "populations": {
+            "in": {"shape": [3], "role": "input"},
+            "a": {"shape": [6], "neuron": "u", "bias": 0.2},
+            "out": {"shape": [2], "role": "output", "neuron": "u"},
+        },
+        "projections": {
+            "in_a": {"pre": "in", "post": "a", "connector": dense},
+            "a_out": {"pre": "a", "post": "out", "connector": dense, "weight": {"gain": gain}},
+        },
+    }
+    return build(NetworkSpec.model_validate(mapping), seed=seed)
+
+
+def rates(q: QuantizedLif, stimulus: Stimulus) -> np.ndarray:
+    run = emulate_lif(q.circuit, q.bias(stimulus).current, steps=WARM_UP + COUNTED, warm_up=WARM_UP)
+    assert not run.wraps.any()
+    found = q.rates(run.counts, COUNTED)
+    return np.concatenate([found[name] for name in q.names], axis=1)
+
+
+def constant(drive: float) -> Stimulus:
+    return Stimulus(np.zeros((1, 3)), {"a": np.full((1, 6), drive), "out": np.full((1, 2), drive)})
+
+
+@pytest.mark.parametrize("drive", [-0.5, 0.0, 0.1, 0.5, 0.9, 1.0])
+def test_a_unit_alone_spikes_at_its_rate(drive: float) -> None:
+    q = quantize_lif(network(gain=1e-6), LOIHI2)
+    step = q.interval / COUNTED  # of one spike; reset to zero rounds an interval of 64 / s up to a whole step
+    assert (
+        np.abs(rates(q, constant(drive)) - max(drive, 0.0)).max() <= step + max(drive, 0.0) ** 2 / q.interval
+    )
+
+
+def test_pairs_hold_rates_below_one_and_single_neurons_do_not() -> None:
+    pairs = rates(quantize_lif(network(gain=1e-6), LOIHI2), constant(1.8))
+    single = rates(quantize_lif(network(gain=1e-6), LOIHI2, clamp=False), constant(1.8))
+    # Two rates of 1.8 and 0.8, each an interval of 64 / s rounded up, by at most s^2 / 64.
+    assert np.abs(pairs - 1.0).max() < (1.8**2 + 0.8**2) / 64 + 2 * 64 / COUNTED
+    assert np.abs(single - 1.8).max() < 0.1
+
+
+def test_a_coupled_network_settles_near_the_float_fixed_point() -> None:
+    source = network()
+    stimulus = present(source, np.random.default_rng(0).random((5, 3)))
+    membranes = euler(source, stimulus, steps=400, dt=2e-3)  # tau_mem is 10 ms
+    q = quantize_lif(source, LOIHI2)
+    want = np.clip(np.concatenate([membranes[name][-1] for name in q.names], axis=1), 0, 1)
+    assert np.abs(rates(q, stimulus) - want).max() < 0.06
+    wrong = quantize_lif(network(gain=0.5, seed=4), LOIHI2)  # the control: another network's weights
+    assert np.abs(rates(wrong, stimulus) - want).max() > 0.1
+
+
+def test_every_bias_takes_the_smallest_exponent() -> None:
+    q = quantize_lif(network(), LOIHI2)
+    drive = np.array([[1e-3, 0.1, -0.7, 2.0, 8.0, 0.0]])
+    bias = q.bias(Stimulus(np.zeros((1, 3)), {"a": drive, "out": np.zeros((1, 2))}))
+    assert np.abs(bias.mantissa).max() <= 4095
+    assert bias.exponent.max() <= 7
+    wanted = np.concatenate([drive, np.zeros((1, 2)), drive - 1, np.full((1, 2), -1.0)], 1) * q.unit_current
+    assert (np.abs(bias.current - wanted) <= 0.5 * 2.0**bias.exponent).all()
+    assert (np.abs(bias.mantissa[bias.exponent > 0]) >= 2047).all()
+
+
+def test_weights_are_even_and_the_pair_has_the_opposite_sign() -> None:
+    q = quantize_lif(network(), LOIHI2)
+    weight = q.circuit.weight.toarray()
+    assert not (weight % 2).any()
+    assert np.abs(weight).max() <= 254
+    half = q.size
+    np.testing.assert_array_equal(weight[:half, :half], -weight[:half, half:])
+    np.testing.assert_array_equal(weight[:half, :half], weight[half:, :half])
+    np.testing.assert_array_equal(weight[:half, :half], weight[:half, :half].T)
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    q = quantize_lif(network(), LOIHI2)
+    with pytest.raises(ChipRangeError, match=r"^bias: the current 1000 into unit 0 of sample 0 exceeds \+-"):
+        q.bias(constant(1000.0))
+    with pytest.raises(ChipRangeError, match=r"^bias: the current nan into"):
+        q.bias(constant(float("nan")))
+    with pytest.raises(ChipRangeError, match=r"^interval: 1 is outside 2 to 4096 on loihi2; give a number"):
+        quantize_lif(network(), LOIHI2, interval=1)
+    with pytest.raises(
+        ChipRangeError, match=r"^threshold: \d+ is all that weights up to \d+.* leave \(weight\)"
+    ):
+        quantize_lif(network(gain=1e5), LOIHI2)
+    with pytest.raises(UnsupportedError, match=r"population 'a': tanh units"):
+        quantize_lif(network(activation="tanh"), LOIHI2)
