@@ -35,8 +35,17 @@ def row_sums(weight: csr_matrix) -> NDArray[np.int64]:
 
 
 def check_units(network: Network, profile: ChipProfile) -> None:
-    """Refuse attention, and settling units other than the clamp to [0, 1]."""
+    """Refuse attention, other spiking models, and settling units other than the clamp to [0, 1]."""
     refuse_torch_only(network, profile.name)
+    others = [p for p in network.dynamic if p.model not in ("rate", "sigma_delta")]
+    if others:
+        raise UnsupportedError(
+            "\n".join(
+                f"population '{p.name}': the emulation of {profile.name} runs sigma_delta neurons, not "
+                f"{p.model}; write model: sigma_delta, or add --neuron sigma_delta"
+                for p in others
+            )
+        )
     wrong = [p for p in network.dynamic if p.activation != "hard_sigmoid"]
     if wrong:
         raise UnsupportedError(

@@ -1,10 +1,19 @@
-"""EPSigmaDelta: a leaky membrane in integers that sends only the changes of its clamped state."""
+"""EPSigmaDelta: a leaky membrane that sends only the changes of its clamped state.
+
+`SigmaDelta` is the neuron in the integers of a chip; `GradedSigmaDelta` is the same neuron in units of
+the state, for simulators: its registers are the chip's times 2^-P, wide enough never to wrap. With
+dt / tau_mem = 2^-k, v_threshold = 2^-B, weights that the chip's E bits hold and drives on the chip's
+grid the two send the same messages, slot by slot (tests/golden/test_graded_sigma_delta.py).
+"""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mep_neuro.neurons.fixed_point import Array, on_grid, toward_zero
+from mep_neuro.neurons.spiking import SpikingState, last_slot
 
 Integers = NDArray[np.int64]
 Registers = NDArray[Any]  # int64 in `step`, int32 in a batched emulation
@@ -113,3 +122,63 @@ class SigmaDelta:
         if self.message_max is not None:
             m = np.clip(m, -self.message_max, self.message_max)
         return SigmaDeltaState(v=v, s=state.s + m, sigma=sigma, m=m)
+
+
+@dataclass(frozen=True)
+class GradedSigmaDelta:
+    r"""Leaky integrator, clamp to [0, 1], quantizer and delta message, in units of the state.
+
+    In every slot t, with a(t) the weighted messages of slot t - 1:
+
+        sigma(t) = sigma(t-1) + a(t)
+        v(t)     = T( (1 - lambda) v(t-1) ) + R( lambda R(sigma(t) + drive) )        lambda = dt / tau_mem
+        target   = clip( theta floor( v(t) / theta + 1/2 ),  0, 1 )
+        m(t)     = target - s(t-1),  0 where |m| < theta
+        s(t)     = s(t-1) + m(t)
+
+    R rounds to the grid of `fixed_point.py`, T cuts towards zero on it; lambda is a multiple of 2^-12.
+    The receivers have summed exactly what was sent, sigma(t+1) = W s(t), so that at rest
+    s = clip(W s + drive, 0, 1) but for theta / 2 of rounding. theta is v_threshold, a power of two.
+
+    Attributes:
+        dt: One slot, seconds.
+        tau_mem: Membrane time constant, seconds; at least dt.
+        v_threshold: theta, smallest change that is sent, in units of the state.
+
+    Source: the integer form above; sigma-delta coding as in O'Connor and Welling 2016.
+    """
+
+    dt: float
+    tau_mem: float = 0.005
+    v_threshold: float = 2.0**-8
+
+    @property
+    def gain_mem(self) -> float:
+        """lambda, the share of the way to its current that a membrane goes in one slot."""
+        return float(np.rint(self.dt / self.tau_mem * 2.0**DECAY_BITS) * 2.0**-DECAY_BITS)
+
+    def threshold(self, slot: int) -> float:
+        """Theta in a slot of the phase."""
+        return self.v_threshold
+
+    def rest(self, shape: tuple[int, ...]) -> SpikingState:
+        """All registers at 0."""
+        return SpikingState(*(np.zeros(shape) for _ in range(4)))
+
+    def step(self, state: SpikingState, arriving: Array, drive: Array, slot: int) -> SpikingState:
+        """One slot; see `SpikingNeuron.step`."""
+        theta = self.threshold(slot)
+        sigma = state.i + arriving
+        v = toward_zero((1.0 - self.gain_mem) * state.v) + on_grid(self.gain_mem * on_grid(sigma + drive))
+        target = np.clip(theta * np.floor(v / theta + 0.5), 0.0, 1.0)
+        m = target - state.s
+        m = np.where(np.abs(m) < theta, 0.0, m)
+        return SpikingState(v, sigma, state.s + m, m)
+
+    def window(self, slots: int) -> Array:
+        """The last slot: s holds its value."""
+        return last_slot(slots)
+
+    def resolution(self, slots: int) -> float:
+        """Two thresholds: one of the unit itself, one that its neighbours keep from it."""
+        return 2.0 * self.threshold(slots - 1)

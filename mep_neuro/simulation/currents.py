@@ -1,13 +1,13 @@
 """The currents between settling populations as one sparse operator, and the residual of a state."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix
 
-from mep_neuro.simulation.network import Network, Population
+from mep_neuro.simulation.network import Network, Population, Projection
 from mep_neuro.simulation.stimulus import Stimulus
 from mep_neuro.simulation.torch_only import refuse_torch_only
 
@@ -52,8 +52,18 @@ class Currents:
         return distance
 
 
-def currents(network: Network) -> Currents:
+def _weights_of(projection: Projection) -> tuple[Array, Array]:
+    return projection.forward_weights, projection.feedback_weights
+
+
+def currents(
+    network: Network, weights: Callable[[Projection], tuple[Array, Array]] = _weights_of
+) -> Currents:
     """Build the operator of a network; it stays valid while the weights do.
+
+    Args:
+        network: The network.
+        weights: What each synapse of a projection multiplies with, forward and back, shape (n,) each.
 
     Raises:
         UnsupportedError: Attention is no sum over synapses.
@@ -62,14 +72,15 @@ def currents(network: Network) -> Currents:
     populations = network.dynamic
     starts = np.concatenate([[0], np.cumsum([p.size for p in populations])])
     first = {p.name: int(start) for p, start in zip(populations, starts[:-1], strict=True)}
-    total, rows, columns, values = int(starts[-1]), [], [], []
+    total, rows, columns = int(starts[-1]), [], []
+    values: list[Array] = []
     for projection in network.projections.values():
         if projection.pre in first and projection.post in first:
             synapses = projection.synapses
             pre, post = synapses.pre + first[projection.pre], synapses.post + first[projection.post]
             rows += [post, pre]
             columns += [pre, post]
-            values += [projection.forward_weights, projection.feedback_weights]
+            values += weights(projection)
     if not rows:
         return Currents(populations, csr_matrix((total, total)))
     places = (np.concatenate(rows), np.concatenate(columns))

@@ -77,12 +77,9 @@ def _neuron(draft: Draft, name: str) -> Iterator[Mistake]:
         what = unknown("neuron", population.neuron, draft.neuron_names)
         yield Mistake(("populations", name, "neuron"), what)
     key = "neuron" if population.activation is None else "activation"
-    activation, neuron = draft.activation_of(name), draft.neuron_of(name)
+    activation = draft.activation_of(name)
     if activation == "softmax" and population.role != "output":
         what = "softmax is a read-out, for the output population only; write hard_sigmoid, relu or tanh"
-        yield Mistake(("populations", name, key), what)
-    elif neuron is not None and neuron.model == "sigma_delta" and neuron.activation != "hard_sigmoid":
-        what = f"sigma_delta neurons are hard_sigmoid, not {neuron.activation}; write that, or model: rate"
         yield Mistake(("populations", name, key), what)
 
 

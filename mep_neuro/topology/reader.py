@@ -14,6 +14,7 @@ from mep_neuro.topology.projection_checks import projection_mistakes
 from mep_neuro.topology.shorthand import resolve_cubes
 from mep_neuro.topology.source import path_of, text_of
 from mep_neuro.topology.spec import NetworkSpec
+from mep_neuro.topology.spiking_checks import spiking_mistakes
 from mep_neuro.topology.structure import keys_of, structural_mistakes
 from mep_neuro.topology.training_checks import training_mistakes
 from mep_neuro.topology.tree import Node, Unreadable, data_of, mark_of, plain_data
@@ -111,7 +112,7 @@ def _checked(data: Any) -> tuple[NetworkSpec | None, list[Mistake], dict[KeyPath
         spec = NetworkSpec.model_validate(resolved.data)
         draft = draft_of_spec(spec)
     mistakes += [*population_mistakes(draft), *projection_mistakes(draft), *training_mistakes(draft)]
-    mistakes += predictive_mistakes(draft)
+    mistakes += [*predictive_mistakes(draft), *spiking_mistakes(draft)]
     return (None if mistakes else spec), mistakes, resolved.origins
 
 

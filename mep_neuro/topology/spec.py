@@ -12,7 +12,7 @@ from mep_neuro.topology.section import Count, Fraction, Positive, Radius, Real, 
 from mep_neuro.topology.training_spec import Consolidation, Equilibrium, Learning
 
 Activation = Literal["hard_sigmoid", "relu", "tanh", "softmax"]
-NeuronModel = Literal["rate", "sigma_delta"]
+NeuronModel = Literal["rate", "sif", "sigma_delta", "annealed_sigma_delta", "lif"]
 
 
 class Seeds(Section):
@@ -24,11 +24,36 @@ class Seeds(Section):
 
 
 class Neuron(Section):
-    """A neuron model with its parameters (names as in NIR)."""
+    """A neuron model with its parameters (names as in NIR); those left out have the model's own value.
 
-    model: NeuronModel = Field("rate", description="neuron model")
+    rate: tau_mem. sif: tau_syn, v_threshold. sigma_delta and annealed_sigma_delta: tau_mem, v_threshold.
+    lif: tau_mem, tau_syn, v_threshold, v_reset, v_leak. A sif has no leak and leaves tau_mem unused.
+    """
+
+    model: NeuronModel = Field(
+        "rate",
+        description="rate; integrate and fire with a soft reset; messages of a constant threshold, or of one "
+        "that halves; leaky integrate and fire with a hard reset",
+    )
     activation: Activation = Field("hard_sigmoid", description="rho, from membrane to rate")
     tau_mem: Time = Field(0.005, gt=0, description="membrane time constant, such as '5 ms'")
+    tau_syn: Time | None = Field(
+        None, gt=0, description="of sif and lif: time constant of the synapses; 4 ms if empty"
+    )
+    v_threshold: Positive | None = Field(
+        None,
+        description="of spiking models, dimensionless: 1 if empty; of sigma-delta models the smallest change "
+        "that is sent, a power of two: 2^-8 if empty, and 0.25 at first where it halves",
+    )
+    v_reset: Real | None = Field(None, description="of lif: membrane after a spike; 0 if empty")
+    v_leak: Real | None = Field(None, description="of lif: membrane at rest; 0 if empty")
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """Every number that the file gives, by name, in SI units."""
+        names = ("tau_mem", "tau_syn", "v_threshold", "v_reset", "v_leak")
+        given = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 class Encoding(Section):

@@ -60,6 +60,7 @@ class Equilibrium(Section):
         None, description="exactly so many steps in training's free phase, residual measured once an epoch"
     )
     nudged_steps: Count | None = Field(None, description="the same of the nudged phase")
+    slots: Count = Field(128, description="steps of dt in each phase of spiking neurons")
     nudge: Nudge = Field(default_factory=Nudge)
     dt: Time = Field(0.001, gt=0, description="time step of the membrane dynamics, such as '1 ms'")
 
