@@ -102,6 +102,10 @@ CONVERTERS: Mapping[str, str] = {
     "lava": "mep_neuro.converters.to_lava.backend:convert",
 }
 
+TRAINERS: Mapping[str, str] = {
+    "brian2": "mep_neuro.converters.to_brian2.learning.trainer:Trainer",
+}
+
 # Targets that are files or folders; the others are objects in Python.
 FILE_TARGETS = ("lava",)
 
@@ -137,6 +141,21 @@ def find_converter(target: str) -> Callable[..., Any]:
         raise UnknownBackendError(f"conversion target '{target}': unknown; {_hint(target, CONVERTERS)}")
     convert: Callable[..., Any] = _load(CONVERTERS[target], target, BACKENDS[target].mend)
     return convert
+
+
+def find_trainer(name: str) -> Callable[..., Any]:
+    """What learns inside a simulator, by the name of the back end; torch's own is no part of the table.
+
+    Raises:
+        UnknownBackendError: Nothing learns there.
+        BackendMissingError: It needs a package that is not installed.
+    """
+    if name not in TRAINERS:
+        raise UnknownBackendError(
+            f"training on '{name}': nothing learns there; {_hint(name, ['torch', *TRAINERS])}"
+        )
+    trainer: Callable[..., Any] = _load(TRAINERS[name], name, BACKENDS[name].mend)
+    return trainer
 
 
 def find_installer(name: str) -> Callable[..., Any] | None:

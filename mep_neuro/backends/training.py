@@ -1,11 +1,11 @@
-"""Training with a RUN folder: checkpoints on the way, resumed bit for bit."""
+"""Training with a RUN folder, in torch or inside a simulator: checkpoints on the way, resumed bit for bit."""
 
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from mep_neuro.backends.accuracy import Accuracy, accuracy
 from mep_neuro.backends.data.data_set import DataSet
 from mep_neuro.backends.data.load import load_data
+from mep_neuro.backends.registry import find_trainer
 from mep_neuro.backends.run_folder import RunFolder
+from mep_neuro.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from mep_neuro.equilibrium.model import EquilibriumNetwork
-    from mep_neuro.equilibrium.trainer import Gradient, Trainer
+    from mep_neuro.equilibrium.trainer import Gradient
 
 Metrics = dict[str, float]
 
@@ -47,6 +49,8 @@ def train(
     epochs: int | None = None,
     out: str | Path | None = None,
     gradient: "Gradient | None" = None,
+    on: str = "torch",
+    target: str | None = None,
     on_update: Callable[[int, int], None] | None = None,
     on_epoch: Callable[[Metrics], None] | None = None,
 ) -> Training:
@@ -57,44 +61,48 @@ def train(
         data: A data set, or what `load_data` reads.
         epochs: Replaces learning.epochs.
         out: RUN folder; a folder of the same run that was stopped is gone on with, bit for bit.
-        gradient: Replaces Equilibrium Propagation, for comparisons.
+        gradient: Replaces Equilibrium Propagation, for comparisons; in torch alone.
+        on: Where it learns: 'torch', or 'brian2', where phases and plasticity happen in one simulation.
+        target: Code generation target of the simulator; its own choice if left out.
         on_update: Called with (done, total) updates.
         on_epoch: Called with the metrics of each epoch.
 
     Returns:
-        Metrics, held-out accuracy of the last state, and the RUN folder.
+        Metrics, held-out accuracy of the last state, and the RUN folder. Metrics of a training in a
+        simulator hold its own training accuracy, and a held-out accuracy of the torch reference with its
+        weights; the accuracy of the last state is measured where it learned.
 
     Raises:
         DataError: The data cannot be read or do not fit the network.
         RunFolderError: The folder holds something else, or a run of other settings.
         SettleError: A settle diverged; the network has the weights of the last good update.
+        UnknownBackendError: Nothing learns on a back end of this name.
+        UnsupportedError: The network cannot learn there, by name of the part.
     """
-    from mep_neuro.equilibrium.trainer import Trainer, equilibrium_propagation
-
     spec = net.spec
     data = load_data(data, seed=spec.seeds.data) if isinstance(data, str) else data
     data.check(spec)
     epochs = spec.learning.epochs if epochs is None else epochs
+    make = _maker(on, gradient, target)
     with ExitStack() as stack:
         run = None
         if out is not None:
-            settings = {
-                "data": data.name,
-                "epochs": epochs,
-                "rule": (gradient or equilibrium_propagation).__name__,
-            }
+            settings = {"data": data.name, "epochs": epochs, "rule": _rule(gradient)}
+            settings |= {} if on == "torch" else {"on": on}
             run = stack.enter_context(RunFolder.create(out, net.to_network(), settings, data.identity))
             net.load_arrays(run.weights())
-        trainer = Trainer(
-            net, data.x_train, data.y_train, epochs=epochs, gradient=gradient or equilibrium_propagation
-        )
+        network = net.to_network() if run is None else run.network()
+        trainer = make(net, network, data, epochs)
         if run is not None and run.step > 0:
             trainer.load_state(run.step, run.state())
         else:
             trainer.prepare()
-        metrics, run = _advance(trainer, data, run, on_update, on_epoch)
-    predicted, _ = predict_classes(net, data.x_test)
-    return Training(metrics, accuracy(predicted, data.y_test), run)
+        keeper = _Keeper(trainer, net, data, run, on_update, on_epoch)
+        try:
+            trainer.train(keeper.after)
+        finally:
+            net.load_arrays(trainer.arrays())
+    return Training(keeper.records, accuracy(trainer.predict(data.x_test), data.y_test), keeper.run)
 
 
 def predict_classes(
@@ -107,29 +115,98 @@ def predict_classes(
     return predicted, free.point.status
 
 
-def _advance(
-    trainer: "Trainer",
-    data: DataSet,
-    run: RunFolder | None,
-    on_update: Callable[[int, int], None] | None,
-    on_epoch: Callable[[Metrics], None] | None,
-) -> tuple[list[Metrics], RunFolder | None]:
-    records: list[Metrics] = run.metrics() if run is not None else []
-    unsaved: list[Metrics] = []
-    total = trainer.epochs * trainer.updates_per_epoch
-    saved_at = time.monotonic()
-    while not trainer.finished:
-        record = trainer.advance()
-        if on_update is not None:
-            on_update(trainer.update, total)
+def _rule(gradient: "Gradient | None") -> str:
+    return "equilibrium_propagation" if gradient is None else gradient.__name__
+
+
+def _maker(on: str, gradient: "Gradient | None", target: str | None) -> Callable[..., Any]:
+    """What makes the trainer from the torch network, the float64 network, the data and the epochs."""
+    if on != "torch":
+        if gradient is not None:
+            raise UnsupportedError(
+                f"train: another gradient than the contrast is for torch; leave out on='{on}'"
+            )
+        simulated = find_trainer(on)
+        options = {} if target is None else {"target": target}
+        return lambda net, network, data, epochs: simulated(
+            network, data.x_train, data.y_train, epochs=epochs, **options
+        )
+    if target is not None:
+        raise UnsupportedError(
+            f"train: target '{target}' is of simulators; leave it out, or write on='brian2'"
+        )
+    return lambda net, network, data, epochs: _Torch(net, data, epochs, gradient)
+
+
+class _Torch:
+    """The torch trainer behind the calls that every trainer answers."""
+
+    def __init__(
+        self, net: "EquilibriumNetwork", data: DataSet, epochs: int, gradient: "Gradient | None"
+    ) -> None:
+        from mep_neuro.equilibrium.trainer import Trainer, equilibrium_propagation
+
+        self._net = net
+        self._trainer = Trainer(
+            net, data.x_train, data.y_train, epochs=epochs, gradient=gradient or equilibrium_propagation
+        )
+        self.prepare, self.state, self.load_state = (
+            self._trainer.prepare,
+            self._trainer.state,
+            self._trainer.load_state,
+        )
+        self.arrays = net.arrays
+
+    @property
+    def update(self) -> int:
+        return self._trainer.update
+
+    @property
+    def updates(self) -> int:
+        return self._trainer.epochs * self._trainer.updates_per_epoch
+
+    def train(self, after: Callable[[Metrics | None], None]) -> None:
+        while not self._trainer.finished:
+            after(self._trainer.advance())
+
+    def predict(self, features: NDArray[np.floating]) -> NDArray[np.int64]:
+        return predict_classes(self._net, features)[0]
+
+
+class _Keeper:
+    """Keeps a training's records and checkpoints, update after update."""
+
+    def __init__(
+        self,
+        trainer: Any,
+        net: "EquilibriumNetwork",
+        data: DataSet,
+        run: RunFolder | None,
+        on_update: Callable[[int, int], None] | None,
+        on_epoch: Callable[[Metrics], None] | None,
+    ) -> None:
+        self.records: list[Metrics] = run.metrics() if run is not None else []
+        self.run = run
+        self._trainer, self._net, self._data = trainer, net, data
+        self._on_update, self._on_epoch = on_update, on_epoch
+        self._unsaved: list[Metrics] = []
+        self._saved_at = time.monotonic()
+
+    def after(self, record: Metrics | None) -> None:
+        """Called after each update, with the metrics of the epoch that it ended, or None."""
+        trainer = self._trainer
+        if self._on_update is not None:
+            self._on_update(trainer.update, trainer.updates)
         if record is not None:
-            predicted, _ = predict_classes(trainer.model, data.x_test)
-            record["held_out_accuracy"] = accuracy(predicted, data.y_test).value
-            records.append(record)
-            unsaved.append(record)
-            if on_epoch is not None:
-                on_epoch(record)
-        if run is not None and (record is not None or time.monotonic() - saved_at > CHECKPOINT_SECONDS):
-            run = run.save(trainer.update, trainer.model.arrays(), trainer.state(), unsaved)
-            unsaved, saved_at = [], time.monotonic()
-    return records, run
+            if not isinstance(trainer, _Torch):
+                self._net.load_arrays(trainer.arrays())
+            predicted, _ = predict_classes(self._net, self._data.x_test)
+            record["held_out_accuracy"] = accuracy(predicted, self._data.y_test).value
+            self.records.append(record)
+            self._unsaved.append(record)
+            if self._on_epoch is not None:
+                self._on_epoch(record)
+        late = time.monotonic() - self._saved_at > CHECKPOINT_SECONDS
+        if self.run is not None and (record is not None or late):
+            self.run = self.run.save(trainer.update, trainer.arrays(), trainer.state(), self._unsaved)
+            self._unsaved, self._saved_at = [], time.monotonic()

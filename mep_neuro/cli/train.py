@@ -24,6 +24,13 @@ def train(
     seed: Annotated[
         int | None, typer.Option("--seed", min=0, help="Seeds S, S+1, S+2 for weights, data and noise.")
     ] = None,
+    on: Annotated[
+        str,
+        typer.Option("--on", metavar="NAME", help="Where it learns: torch, or brian2, in one simulation."),
+    ] = "torch",
+    target: Annotated[
+        str | None, typer.Option("--target", help="Code generation target of the simulator.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Train a network by Equilibrium Propagation and keep it in a RUN folder.
@@ -34,11 +41,15 @@ def train(
     \b
     Example:
       mep-neuro train digits_mlp --data digits --epochs 20 --out runs/digits
+      mep-neuro train xor --data xor --on brian2 --out runs/xor
     """
     from mep_neuro.backends.load import load
+    from mep_neuro.backends.registry import require
     from mep_neuro.backends.training import train as train_network
     from mep_neuro.topology.reader import read_spec
 
+    if on != "torch":
+        require(on)
     spec = read_spec(network)
     if seed is not None:
         seeds = {"init": seed, "data": seed + 1, "noise": seed + 2}
@@ -63,12 +74,15 @@ def train(
                 quiet=as_json,
             )
 
-        training = train_network(net, data, epochs=epochs, out=out, on_update=on_update, on_epoch=on_epoch)
+        training = train_network(
+            net, data, epochs=epochs, out=out, on=on, target=target, on_update=on_update, on_epoch=on_epoch
+        )
     held_out = training.held_out
     if as_json:
         print_json(
             {
                 "run": out,
+                "on": on,
                 "network": spec.name,
                 "accuracy": held_out.value,
                 "interval": [held_out.low, held_out.high],
