@@ -1,6 +1,6 @@
 """Training inside Brian2: one run() shows every pattern, and between two patterns Python may look."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,8 @@ BETWEEN_PATTERNS = -10
 """Order of what Python does at the first tick of a pattern: before anything of the next one."""
 
 
-TRACES = ("trace", "mean", "square", "bias_trace", "bias_mean", "bias_square")
-"""What a synapse, and a unit of its bias, keeps from one update to the next."""
+TRACES = ("trace", "mean", "square")
+"""What a synapse keeps from one update to the next; of a bias its unit keeps the same, as bias_trace, ..."""
 
 
 class Trainer:
@@ -195,23 +195,25 @@ class Trainer:
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Everything but the weights that a resumed trainer needs."""
         arrays: dict[str, NDArray[np.generic]] = {"trainer.sums": self._metrics.sums.copy()}
-        for name, (group, _) in self.plastic.places().items():
-            for variable in TRACES:
-                if variable in group.variables:
-                    arrays[f"brian2.{name}.{variable}"] = _read(group, variable)
+        for name, group, variable in self._traces():
+            arrays[f"brian2.{name}.{variable}"] = _read(group, variable)
         return {**arrays, **self._consolidation.state()}
 
     def load_state(self, update: int, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Go on from an update; the network given must have had the weights of that update."""
         self.update, self._first = update, self.plan.after(update)
         self._metrics.sums = np.array(arrays["trainer.sums"], dtype=np.float64)
-        for name, (group, _) in self.plastic.places().items():
-            for variable in TRACES:
-                if variable in group.variables:
-                    setattr(group, variable, arrays[f"brian2.{name}.{variable}"])
+        for name, group, variable in self._traces():
+            setattr(group, variable, arrays[f"brian2.{name}.{variable}"])
         for group in self.plastic.populations.values():
             group.first = self._first
         self._consolidation.load_state(arrays)
+
+    def _traces(self) -> Iterator[tuple[str, Any, str]]:
+        """Name of the number, group and variable of everything in `TRACES`."""
+        for name, (group, variable) in self.plastic.places().items():
+            prefix = "" if variable == "w" else f"{variable}_"
+            yield from ((name, group, prefix + t) for t in TRACES if prefix + t in group.variables)
 
     def _trace(self, name: str) -> Array:
         return self._shaped(name, _read(self.plastic.places()[name][0], "trace"))
