@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test keeps the two equal
     from mep_neuro.backends.convert import convert as convert
     from mep_neuro.backends.data.load import load_data as load_data
+    from mep_neuro.backends.fit import fit as fit
     from mep_neuro.backends.load import load as load
     from mep_neuro.backends.training import train as train
     from mep_neuro.equilibrium.contrast import contrast as contrast
@@ -29,6 +30,7 @@ __version__ = version("mep-neuro")
 _PUBLIC = {
     "build": "mep_neuro.simulation.build:build",
     "convert": "mep_neuro.backends.convert:convert",
+    "fit": "mep_neuro.backends.fit:fit",
     "free_phase": "mep_neuro.equilibrium.phases:free_phase",
     "load": "mep_neuro.backends.load:load",
     "load_data": "mep_neuro.backends.data.load:load_data",

@@ -55,6 +55,12 @@ class ChipRangeError(MepNeuroError):
     """A value does not fit a register of the chip."""
 
 
+class CapacityError(MepNeuroError):
+    """A network does not fit a chip."""
+
+    exit_code = 1
+
+
 class SettleError(MepNeuroError):
     """A settle diverged or met a value that is not finite; the weights are as they were."""
 

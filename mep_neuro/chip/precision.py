@@ -6,6 +6,7 @@ import numpy as np
 
 from mep_neuro.chip.quantize import Quantized
 from mep_neuro.simulation.currents import currents
+from mep_neuro.simulation.network import Network
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class ProjectionPrecision:
         mean: Mean of the same.
         saturated: Weights at the end of the chip's range; none is clipped.
         zeroed: Weights that were not 0 and became it.
+        dead: Units at its two ends all of whose weights here became 0.
     """
 
     projection: str
@@ -29,6 +31,7 @@ class ProjectionPrecision:
     mean: float
     saturated: int
     zeroed: int
+    dead: int
 
 
 def report(quantized: Quantized) -> tuple[ProjectionPrecision, ...]:
@@ -48,6 +51,8 @@ def report(quantized: Quantized) -> tuple[ProjectionPrecision, ...]:
         wanted = np.asarray(exact[places[0], places[1]]).ravel()
         held = np.asarray(quantized.weight[places[0], places[1]]).ravel()
         error = np.abs(wanted - held * scale)
+        driven = np.bincount(places[0], weights=wanted != 0, minlength=quantized.size) > 0
+        left = np.bincount(places[0], weights=held != 0, minlength=quantized.size) > 0
         rows.append(
             ProjectionPrecision(
                 projection=name,
@@ -57,6 +62,18 @@ def report(quantized: Quantized) -> tuple[ProjectionPrecision, ...]:
                 mean=float(error.mean()),
                 saturated=int((np.abs(held) >= quantized.weight_high).sum()),
                 zeroed=int(((held == 0) & (wanted != 0)).sum()),
+                dead=int(np.count_nonzero(driven & ~left)),
             )
         )
     return tuple(rows)
+
+
+def with_rounded(quantized: Quantized, projection: str) -> Network:
+    """The float network, the weights of one projection rounded as the chip's are."""
+    network, name = quantized.network, f"projections.{projection}.weight"
+    arrays = network.arrays()
+    synapse = network.projections[projection].synapses.scale
+    steps = np.ldexp(arrays[name] * synapse, quantized.weight_exponent) / quantized.weight_step
+    held = np.rint(steps) * quantized.weight_step
+    arrays[name] = np.ldexp(held, -quantized.weight_exponent) / synapse
+    return network.with_arrays(arrays)

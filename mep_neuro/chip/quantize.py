@@ -151,7 +151,7 @@ def quantize(
     network: Network,
     profile: ChipProfile,
     *,
-    weight_bits: int = 8,
+    weight_bits: int | None = None,
     state_bits: int = 8,
     leak_shift: int = 2,
     threshold: int = 1,
@@ -169,7 +169,7 @@ def quantize(
     Args:
         network: The float network.
         profile: The chip.
-        weight_bits: Bits of a weight, sign included.
+        weight_bits: Bits of a weight, sign included; the chip's without.
         state_bits: B: rates are multiples of 2^-B.
         leak_shift: k: each step forgets 2^-k of the membrane.
         threshold: Smallest message that is sent, in steps of the state.
@@ -181,6 +181,7 @@ def quantize(
         ChipRangeError: A number does not fit the chip; nothing is clipped.
     """
     check_units(network, profile)
+    weight_bits = profile.number("weight_bits") if weight_bits is None else weight_bits
     check_parameters(profile, weight_bits, state_bits, leak_shift, threshold, message_max)
     check_finite(network)
     matrix = currents(network).recurrent

@@ -19,6 +19,7 @@ from mep_neuro.cli.demo import demo
 from mep_neuro.cli.doctor import doctor
 from mep_neuro.cli.errors import Verbs
 from mep_neuro.cli.evaluate import evaluate
+from mep_neuro.cli.fit import fit
 from mep_neuro.cli.run import run
 from mep_neuro.cli.schema import schema
 from mep_neuro.cli.show import show
@@ -34,6 +35,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "run": run,
     "compare": compare,
     "convert": convert,
+    "fit": fit,
     "doctor": doctor,
     "backend": backend,
     "schema": schema,

@@ -31,7 +31,7 @@ def show(
     """
     from mep_neuro.cli.summary import network_summary
 
-    built = _built(network)
+    built = network_of(network)
     summary = network_summary(built)
     if out is not None:
         from mep_neuro.cli.picture import draw
@@ -46,7 +46,12 @@ def show(
             note(f"wrote {out}")
 
 
-def _built(source: str) -> "Network":
+def network_of(source: str) -> "Network":
+    """The network of a topology file or a library name, with its starting weights.
+
+    Raises:
+        TopologyError: The topology is wrong.
+    """
     from mep_neuro.errors import TopologyError
     from mep_neuro.simulation.build import build
     from mep_neuro.topology.reader import located, read_spec

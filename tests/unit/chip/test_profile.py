@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 import mep_neuro.hardware
-from mep_neuro.chip.profile import ChipProfile, Limit, profile_names, read_profile
+from mep_neuro.chip.profile import Analog, ChipProfile, Limit, Range, Statement, profile_names, read_profile
 from mep_neuro.errors import ChipProfileError
 
 LOIHI2 = (Path(mep_neuro.hardware.__file__).parent / "loihi2.yaml").read_text()
@@ -30,26 +30,101 @@ def test_loihi2_holds_the_numbers_of_its_arithmetic():
     assert profile.number("neurons_per_core") == 8192
 
 
+def statements(profile: ChipProfile) -> dict[str, Statement]:
+    analog = dict(profile.analog) if isinstance(profile.analog, Analog) else {}
+    return {name: item for name, item in [*profile, *analog.items()] if isinstance(item, Statement)}
+
+
 @pytest.mark.parametrize("name", profile_names())
 def test_every_value_of_the_library_has_a_source(name):
-    for limit in limits(read_profile(name)).values():
-        assert len(limit.source) > 10
+    for item in statements(read_profile(name)).values():
+        assert len(item.source) > 3
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_a_profile_of_the_library_has_its_file_s_name(name):
+    assert read_profile(name).name == name
+
+
+def test_the_library_holds_the_chips_and_designs_it_promises():
+    assert profile_names() == (
+        "analog",
+        "brainscales2",
+        "fpga_int8",
+        "loihi1",
+        "loihi2",
+        "speck",
+        "spinnaker2",
+        "xylo_audio2",
+    )
 
 
 def test_what_is_unknown_is_null_and_never_a_number():
     profile = read_profile("loihi2")
     unknown = {name for name, limit in limits(profile).items() if limit.value is None}
-    energies = {
-        "energy_per_synaptic_event",
-        "energy_per_neuron_update",
-        "energy_per_message",
-        "time_per_step",
+    assert unknown == {
+        "axons_in_per_core",
+        "axons_out_per_core",
+        "synapse_memory_per_core",
+        "bits_per_synapse",
+        "fan_in_per_neuron",
+        "fan_out_per_neuron",
+        "inputs_per_chip",
+        "outputs_per_chip",
     }
-    assert energies | {"axons_in_per_core", "axons_out_per_core", "synapse_memory_per_core"} == unknown
+    costs = {name: item for name, item in statements(profile).items() if isinstance(item, Range)}
+    assert {name for name, item in costs.items() if item.known} == {"power"}
     with pytest.raises(
         ChipProfileError, match=r"chip 'loihi2': axons_in_per_core is unknown \(null\); give it"
     ):
         profile.number("axons_in_per_core")
+
+
+def test_loihi_s_costs_are_those_of_its_paper_with_their_open_ends():
+    profile = read_profile("loihi1")
+    event, update = profile.energy_per_synaptic_event, profile.energy_per_neuron_update
+    assert (event.low, event.high) == (23.6e-12, None)
+    assert (update.low, update.high) == (52e-12, 81e-12)
+    assert (profile.time_per_step.low, profile.time_per_step.high) == (113e-9, 465e-9)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "low: 52.0e-12",
+            "low: 90.0e-12",
+            ":64:{0}: energy_per_neuron_update.high: 8.1e-11 is below low 9e-11",
+        ),
+        (
+            "weight_low: {value: -256",
+            "weight_low: {value: 0",
+            "weight_low.value: 0 leaves no negative weights",
+        ),
+        (
+            "weight_step: {value: 2,",
+            "weight_step: {value: 300,",
+            "weight_step.value: 300 exceeds weight_high 254",
+        ),
+        (
+            "{value: 131072, source",
+            "{value: 900, source",
+            "900 is not between one core's 1024 and those of 128",
+        ),
+        ("low: 113.0e-9", "low: -1.0", "time_per_step.low: -1.0 is out of range; write a number >= 0"),
+        ("value: true", "value: 1", "feedback.value: 1 does not fit; write true or false"),
+        ("value: [lif]", "value: [liff]", "neurons.value[0]: unknown choice 'liff'; did you mean 'lif'?"),
+        ("value: [lif]", "value: lif", "neurons.value: 'lif' does not fit; write a list"),
+    ],
+)
+def test_values_that_cannot_be_true_are_told_with_their_place(tmp_path, old, new, message):
+    text = (Path(mep_neuro.hardware.__file__).parent / "loihi1.yaml").read_text()
+    assert text.count(old) >= 1
+    (found,) = mistakes_of(tmp_path, text.replace(old, new, 1))
+    line = text[: text.index(old)].count("\n") + 1
+    expected = message.removeprefix(":64:{0}: ")
+    assert expected in found
+    assert re.match(rf":{line}:\d+: ", found)
 
 
 def test_a_profile_does_not_change():
@@ -59,9 +134,9 @@ def test_a_profile_does_not_change():
 
 def test_a_profile_is_read_by_path(tmp_path):
     path = tmp_path / "mine.yaml"
-    path.write_text(LOIHI2.replace("value: 8192", "value: 100"))
-    assert read_profile(path).number("neurons_per_core") == 100
-    assert read_profile(str(path)).number("neurons_per_core") == 100
+    path.write_text(LOIHI2.replace("value: 8192", "value: 8000"))
+    assert read_profile(path).number("neurons_per_core") == 8000
+    assert read_profile(str(path)).number("neurons_per_core") == 8000
 
 
 def test_an_unknown_name_is_met_with_the_nearest():

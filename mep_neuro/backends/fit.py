@@ -1,0 +1,197 @@
+"""Whether and how a network fits a chip: limits, cores, what rounding costs, counted events, estimates."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mep_neuro.backends.registry import REFERENCE, find
+from mep_neuro.chip.circuit import Circuit, circuit
+from mep_neuro.chip.cost import Counts, Estimate, count, energy, latency
+from mep_neuro.chip.emulate import emulate
+from mep_neuro.chip.limits import Check, chip_checks, neuron_for, refuse_without_feedback
+from mep_neuro.chip.place import Placement, core_checks, place
+from mep_neuro.chip.precision import ProjectionPrecision, report, with_rounded
+from mep_neuro.chip.profile import ChipProfile, read_profile
+from mep_neuro.chip.quantize import Quantized, quantize
+from mep_neuro.errors import CapacityError, ChipRangeError
+from mep_neuro.simulation.network import Network
+from mep_neuro.simulation.readout import classes, with_readout
+from mep_neuro.simulation.recording import RunOptions
+from mep_neuro.simulation.stimulus import present
+
+if TYPE_CHECKING:
+    from mep_neuro.equilibrium.model import EquilibriumNetwork
+
+Features = NDArray[np.floating]
+Labels = NDArray[np.integer]
+Watch = Callable[[int, int], None]
+TOLERANCE = 1e-6  # of the float settles; an 8-bit state is a thousand times coarser
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """What the integers do to the classes of some labelled samples.
+
+    Attributes:
+        accuracy_float: Accuracy of the float network.
+        accuracy: Accuracy in integers.
+        agreement: Share of the samples with the same class.
+        changes: By projection: accuracy with its weights alone rounded, minus the float accuracy.
+    """
+
+    accuracy_float: float
+    accuracy: float
+    agreement: float
+    changes: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """The report of one network on one chip.
+
+    Attributes:
+        network: The network's name.
+        profile: The chip.
+        circuit: Units and synapses on the chip.
+        neuron: Neuron that it would run on; None where the chip has none for it.
+        checks: Every limit held against the network, those of the fullest core included.
+        broken: The first limit that is broken, with value, limit and what to do; None where it fits.
+        placement: Cores; None where it has no place.
+        quantized: The integers; None where the neuron has none.
+        precision: What rounding did to each projection.
+        rounding: What it did to the classes; None without labelled samples.
+        counts: Events of one inference; None without samples.
+        energy: Joules of one inference.
+        latency: Seconds of one inference.
+        notes: What a user should know, in sentences.
+    """
+
+    network: str
+    profile: ChipProfile
+    circuit: Circuit
+    neuron: str | None
+    checks: tuple[Check, ...]
+    broken: str | None
+    placement: Placement | None
+    quantized: Quantized | None = None
+    precision: tuple[ProjectionPrecision, ...] = ()
+    rounding: Rounding | None = None
+    counts: Counts | None = None
+    energy: Estimate | None = None
+    latency: Estimate | None = None
+    notes: tuple[str, ...] = ()
+
+
+def fit(
+    net: "EquilibriumNetwork | Network",
+    chip: str | Path = "loihi2",
+    *,
+    features: Features | None = None,
+    labels: Labels | None = None,
+    weight_bits: int | None = None,
+    max_steps: int = 20_000,
+    watch: Watch | None = None,
+) -> Fit:
+    """Hold a network against a chip.
+
+    Args:
+        net: The network.
+        chip: Name of a profile, or the path of one.
+        features: Samples to count events on, shape (samples, n_input); none are counted without.
+        labels: Their classes, shape (samples,), to tell what rounding costs.
+        weight_bits: Bits of a weight; the chip's without.
+        max_steps: Steps after which a sample that never falls silent is given up.
+        watch: Called with (done, total) settles.
+
+    Raises:
+        ChipProfileError: The chip is unknown, or its file has mistakes.
+        UnsupportedError: No network of Equilibrium Propagation runs on this chip, or the network has
+            attention or another part that is no sum over synapses.
+        StimulusError: The features do not fit the network.
+    """
+    network = net if isinstance(net, Network) else net.to_network()
+    profile = read_profile(chip)
+    refuse_without_feedback(profile)
+    laid = circuit(network)
+    checks = chip_checks(network, laid, profile)
+    broken = [check.sentence(profile) for check in checks if check.verdict == "broken"]
+    placement: Placement | None = None
+    try:
+        placement = place(laid, profile)
+        checks += core_checks(laid, placement, profile)
+    except CapacityError as error:
+        broken.append(str(error))
+    neuron = neuron_for(network, profile)
+    found = Fit(network.spec.name, profile, laid, neuron, checks, next(iter(broken), None), placement)
+    return _with_integers(found, network, features, labels, weight_bits, max_steps, watch)
+
+
+def _with_integers(
+    found: Fit,
+    network: Network,
+    features: Features | None,
+    labels: Labels | None,
+    weight_bits: int | None,
+    max_steps: int,
+    watch: Watch | None,
+) -> Fit:
+    """Add what only the integers tell: precision, counts and estimates."""
+    if found.neuron != "sigma_delta":
+        return replace(found, notes=(*found.notes, _not_emulated(found)))
+    try:
+        quantized = quantize(network, found.profile, weight_bits=weight_bits)
+    except ChipRangeError as error:
+        return replace(found, broken=found.broken or str(error))
+    found = replace(found, quantized=quantized, precision=report(quantized))
+    if features is None or features.shape[0] == 0:
+        return replace(found, notes=(*found.notes, "no samples were given: nothing was counted"))
+    stimulus = present(network, features)
+    run = emulate(quantized, quantized.bias(stimulus), max_steps=max_steps)
+    if found.placement is not None:
+        counts = count(quantized, run, found.circuit, found.placement)
+        found = replace(
+            found,
+            counts=counts,
+            energy=energy(counts, found.profile),
+            latency=latency(counts, found.placement, found.profile),
+        )
+    if labels is not None:
+        held = classes(network, with_readout(network, quantized.rates(run.s)))
+        found = replace(found, rounding=_rounding(quantized, features, labels, held, watch))
+    return found
+
+
+def _rounding(
+    quantized: Quantized, features: Features, labels: Labels, held: Labels, watch: Watch | None
+) -> Rounding:
+    """Classes of the float network, of the integers, and with one projection rounded at a time."""
+    projections = [row.projection for row in report(quantized)]
+    networks = [quantized.network, *(with_rounded(quantized, name) for name in projections)]
+    found = []
+    for done, network in enumerate(networks, start=1):
+        rates = find(REFERENCE)(network, features, RunOptions(tolerance=TOLERANCE)).rates
+        found.append(classes(network, rates))
+        if watch is not None:
+            watch(done, len(networks))
+    right = [float(np.mean(predicted == labels)) for predicted in found]
+    return Rounding(
+        accuracy_float=right[0],
+        accuracy=float(np.mean(held == labels)),
+        agreement=float(np.mean(held == found[0])),
+        changes={name: r - right[0] for name, r in zip(projections, right[1:], strict=True)},
+    )
+
+
+def _not_emulated(found: Fit) -> str:
+    if found.neuron == "lif":
+        return (
+            f"{found.profile.name} sends spikes, and rates would be coded by them: that form is not emulated "
+            "here, and nothing was counted"
+        )
+    if found.neuron == "rate":
+        return f"{found.profile.name} is analog: nothing was counted; its errors are measured as robustness"
+    return f"{found.profile.name} has no neuron for this network: nothing was counted"
