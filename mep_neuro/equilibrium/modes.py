@@ -9,8 +9,8 @@ from torch import Tensor
 
 from mep_neuro.equilibrium.activation import Rho
 
-PIECE = 2**14
-"""Numbers worked on at once where temporaries would else be as large as the states; 64 kB in float32."""
+PIECE = 2**13
+"""Numbers worked on at once where temporaries would else be as large as the states; 32 kB in float32."""
 
 
 class Mode(Protocol):

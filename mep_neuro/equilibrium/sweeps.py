@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mep_neuro.equilibrium.modes import Mode, Single
 from mep_neuro.equilibrium.solver import narrow
-from mep_neuro.equilibrium.system import System
+from mep_neuro.equilibrium.system import Link, System
 
 
 class Sweeps:
@@ -120,24 +120,33 @@ class Sweeps:
 
         The first link's kept current includes the drive.
         """
-        total, kept = self._drive[block], self._currents[block]
-        if total is not None and self._rows is not None and (not kept or kept[0] is None):
-            total = total.index_select(-2, self._rows)
-        for position, link in enumerate(self._system.links[block]):
+        links, kept = self._system.links[block], self._currents[block]
+        total = kept[0] if kept else None
+        if total is None:
+            total = self._driven(block, links[0] if links else None)
+        for position, link in enumerate(links[1:], start=1):
             seen = link.seen(self.states)
             if seen is None:
                 continue
             current = kept[position]
-            if position == 0:
-                if current is None:
-                    current = link.current(*seen) if total is None else link.onto(total, *seen)
-                    kept[0] = current
-                total = current
-            else:
-                if current is None:
-                    current = kept[position] = link.current(*seen)
-                total = current if total is None else total + current
+            if current is None:
+                current = kept[position] = link.current(*seen)
+            total = current if total is None else total + current
         return total
+
+    def _driven(self, block: int, link: Link | None) -> Tensor | None:
+        """The drive and the first link's current, which is kept."""
+        drive, seen = self._drive[block], None if link is None else link.seen(self.states)
+        if link is None or seen is None:
+            return drive if drive is None or self._rows is None else drive.index_select(-2, self._rows)
+        if drive is None:
+            current = link.current(*seen)
+        elif self._rows is None:
+            current = link.onto(drive, *seen)
+        else:  # the drive's rows come after the product, which has temporaries of its own
+            current = link.current(*seen).add_(drive.index_select(-2, self._rows))
+        self._currents[block][0] = current
+        return current
 
     def _largest(self, distances: list[Tensor]) -> Tensor:
         """Largest distance of each sample over the blocks, shape (batch,)."""

@@ -1,13 +1,12 @@
 """Lattices: neighbours within one population."""
 
-import warnings
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from mep_neuro.equilibrium.couplings.base import Coupling
+from mep_neuro.equilibrium.couplings.rows import Rows, carried
 from mep_neuro.equilibrium.couplings.stencil import SMALLEST, Stencil
 from mep_neuro.equilibrium.response import Response
 from mep_neuro.simulation.network import Network, Projection
@@ -60,12 +59,9 @@ class SparseRows:
 
     def __init__(self, synapses: Synapses, size: int, dtype: torch.dtype) -> None:
         """Sort both directions of every synapse into rows."""
-        self._size = size
-        rows = np.concatenate([synapses.post, synapses.pre])
-        columns = np.concatenate([synapses.pre, synapses.post])
-        order = np.lexsort((columns, rows))
-        self._starts = _index(np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=size))]))
-        self._columns = _index(columns[order])
+        both = (synapses.post, synapses.pre)
+        self._where = Rows(np.concatenate(both), np.concatenate(both[::-1]), (size, size))
+        order = self._where.order.numpy()
         self._slots = _index(np.concatenate([synapses.slot, synapses.slot])[order])
         self._pre, self._post = _index(synapses.pre), _index(synapses.post)
         dynamic = np.concatenate([np.ones(synapses.pre.size), synapses.gain])
@@ -75,19 +71,16 @@ class SparseRows:
     def take_weights(self, weight: Tensor) -> None:
         """Use these weights, shape (n_edges,)."""
         both = weight[self._slots]
-        self._rows = self._sparse(both * self._dynamic)
-        self._balanced_rows = self._sparse(both * self._root)
+        self._rows = self._where.matrix(both * self._dynamic)
+        self._balanced_rows = self._where.matrix(both * self._root)
 
     def current(self, state: Tensor, base: Tensor | None = None) -> Tensor:
         """W s + g W^T s, added to base where there is one; shape (..., n)."""
-        if base is None:
-            return _apply(self._rows, state)
-        under, flat = (t.reshape(-1, self._size).T for t in (base.expand_as(state), state))
-        return torch.addmm(under, self._rows, flat).T.reshape(state.shape)
+        return carried(self._rows, state, base)
 
     def balanced(self, state: Tensor) -> Tensor:
         """What the symmetric map (entries sqrt(g) w) sends back."""
-        return _apply(self._balanced_rows, state)
+        return carried(self._balanced_rows, state)
 
     def contrast(self, mean: Tensor, slope: Tensor, factor: float) -> Tensor:
         """factor (slope_post mean_pre + mean_post slope_pre) of every edge, summed over the batch."""
@@ -95,18 +88,6 @@ class SparseRows:
         before, after = self._pre, self._post
         edges = (slope[after] * mean[before]).sum(1) + (mean[after] * slope[before]).sum(1)
         return edges.mul_(factor)
-
-    def _sparse(self, values: Tensor) -> Tensor:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-            return torch.sparse_csr_tensor(
-                self._starts, self._columns, values, (self._size, self._size), check_invariants=False
-            )
-
-
-def _apply(rows: Tensor, state: Tensor) -> Tensor:
-    flat = state.reshape(-1, state.shape[-1])
-    return (rows @ flat.T).T.reshape(state.shape)
 
 
 def _index(values: NDArray[np.intp]) -> Tensor:
