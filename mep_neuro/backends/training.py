@@ -15,7 +15,8 @@ from mep_neuro.backends.data.data_set import DataSet
 from mep_neuro.backends.data.load import load_data
 from mep_neuro.backends.registry import find_trainer
 from mep_neuro.backends.run_folder import RunFolder
-from mep_neuro.errors import UnsupportedError
+from mep_neuro.backends.tasks import Learned, check_learned, learned_in
+from mep_neuro.errors import RunFolderError, UnsupportedError
 
 if TYPE_CHECKING:
     from mep_neuro.equilibrium.model import EquilibriumNetwork
@@ -35,11 +36,13 @@ class Training:
         metrics: One record an epoch.
         held_out: Accuracy of the last state on the held-out part.
         run: The RUN folder, if one was asked for.
+        learned: The network after this task: what training on the next one goes on `after`.
     """
 
     metrics: list[Metrics]
     held_out: Accuracy
     run: RunFolder | None
+    learned: Learned
 
 
 def train(
@@ -48,6 +51,7 @@ def train(
     *,
     epochs: int | None = None,
     out: str | Path | None = None,
+    after: Training | str | Path | None = None,
     gradient: "Gradient | None" = None,
     on: str = "torch",
     target: str | None = None,
@@ -61,6 +65,8 @@ def train(
         data: A data set, or what `load_data` reads.
         epochs: Replaces learning.epochs.
         out: RUN folder; a folder of the same run that was stopped is gone on with, bit for bit.
+        after: A training of the same network on an earlier task, or its RUN folder: goes on from its weights,
+            and keeps what the topology's consolidation.importance says; in torch alone.
         gradient: Replaces Equilibrium Propagation, for comparisons; in torch alone.
         on: Where it learns: 'torch', or 'brian2', where phases and plasticity happen in one simulation.
         target: Code generation target of the simulator; its own choice if left out.
@@ -74,7 +80,7 @@ def train(
 
     Raises:
         DataError: The data cannot be read or do not fit the network.
-        RunFolderError: The folder holds something else, or a run of other settings.
+        RunFolderError: The folder holds something else, or a run of other settings; or `after` does not fit.
         SettleError: A settle diverged; the network has the weights of the last good update.
         UnknownBackendError: Nothing learns on a back end of this name.
         UnsupportedError: The network cannot learn there, by name of the part.
@@ -84,17 +90,22 @@ def train(
     data.check(spec)
     epochs = spec.learning.epochs if epochs is None else epochs
     make = _maker(on, gradient, target)
+    _refuse_tasks(net, on, after)
+    before = None if after is None else _taken(net, after)
     with ExitStack() as stack:
         run = None
         if out is not None:
             settings = {"data": data.name, "epochs": epochs, "rule": _rule(gradient)}
             settings |= {} if on == "torch" else {"on": on}
+            settings |= {} if before is None else {"after": before.identity}
             run = stack.enter_context(RunFolder.create(out, net.to_network(), settings, data.identity))
             net.load_arrays(run.weights())
         network = net.to_network() if run is None else run.network()
         trainer = make(net, network, data, epochs)
         if run is not None and run.step > 0:
             trainer.load_state(run.step, run.state())
+        elif before is not None:
+            _go_on(trainer, before)
         else:
             trainer.prepare()
         keeper = _Keeper(trainer, net, data, run, on_update, on_epoch)
@@ -102,7 +113,31 @@ def train(
             trainer.train(keeper.after)
         finally:
             net.load_arrays(trainer.arrays())
-    return Training(keeper.records, accuracy(trainer.predict(data.x_test), data.y_test), keeper.run)
+    held_out = accuracy(trainer.predict(data.x_test), data.y_test)
+    return Training(keeper.records, held_out, keeper.run, Learned(trainer.arrays(), trainer.state()))
+
+
+def _refuse_tasks(net: "EquilibriumNetwork", on: str, after: object) -> None:
+    if on != "torch" and (after is not None or net.spec.consolidation.importance is not None):
+        what = "consolidation.importance" if after is None else "going on after another task"
+        raise UnsupportedError(f"train: {what} is for torch; remove it, or leave out on='{on}'")
+
+
+def _taken(net: "EquilibriumNetwork", after: Training | str | Path) -> Learned:
+    """What an earlier task left, its weights taken by the network."""
+    learned = after.learned if isinstance(after, Training) else learned_in(after)
+    check_learned(learned, {name: array.shape for name, array in net.arrays().items()})
+    net.load_arrays(learned.weights)
+    return learned
+
+
+def _go_on(trainer: Any, before: Learned) -> None:
+    try:
+        trainer.go_on_after(before.state)
+    except ValueError as error:
+        raise RunFolderError(
+            f"{before.where}: {error}; train it to its end with the same consolidation section"
+        ) from error
 
 
 def predict_classes(
@@ -155,7 +190,7 @@ class _Torch:
             self._trainer.state,
             self._trainer.load_state,
         )
-        self.arrays = net.arrays
+        self.arrays, self.go_on_after = net.arrays, self._trainer.go_on_after
 
     @property
     def update(self) -> int:
@@ -167,7 +202,10 @@ class _Torch:
 
     def train(self, after: Callable[[Metrics | None], None]) -> None:
         while not self._trainer.finished:
-            after(self._trainer.advance())
+            record = self._trainer.advance()
+            if self._trainer.finished:
+                self._trainer.close_task()
+            after(record)
 
     def predict(self, features: NDArray[np.floating]) -> NDArray[np.int64]:
         return predict_classes(self._net, features)[0]

@@ -24,6 +24,10 @@ def train(
     seed: Annotated[
         int | None, typer.Option("--seed", min=0, help="Seeds S, S+1, S+2 for weights, data and noise.")
     ] = None,
+    after: Annotated[
+        Path | None,
+        typer.Option("--after", help="RUN of an earlier task to go on from, keeping what it needs."),
+    ] = None,
     on: Annotated[
         str,
         typer.Option("--on", metavar="NAME", help="Where it learns: torch, or brian2, in one simulation."),
@@ -75,7 +79,15 @@ def train(
             )
 
         training = train_network(
-            net, data, epochs=epochs, out=out, on=on, target=target, on_update=on_update, on_epoch=on_epoch
+            net,
+            data,
+            epochs=epochs,
+            out=out,
+            after=after,
+            on=on,
+            target=target,
+            on_update=on_update,
+            on_epoch=on_epoch,
         )
     held_out = training.held_out
     if as_json:

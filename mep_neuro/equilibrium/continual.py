@@ -59,7 +59,7 @@ def learn_continually(
     except SettleError:
         learner.restore(before)
         raise
-    learner.close_update()
+    learner.close_update(rate_factor)
     return free, nudged
 
 

@@ -66,32 +66,54 @@ def contrast(model: EquilibriumNetwork, free: Free, nudged: Nudged) -> Contrast:
     Source: Scellier and Bengio 2017, equation 11; Laborieux et al. 2021, equation 9.
     """
     share = 1.0 / free.input_rates.shape[0]
-    responses = {**nudged.responses, model.input_name: Response(free.input_rates, None)}
-    weights: dict[str, Term] = {}
-    for name, coupling in (*model.inputs.items(), *model.couplings.items()):
-        if coupling.plastic:
-            received = responses[coupling.post].received
-            ends = _as_post_holds(model, responses, coupling.pre, coupling.post), received
-            weights[f"projections.{name}.weight"] = partial(_weight, coupling, ends, share)
+    weights: dict[str, Term] = {
+        f"projections.{name}.weight": partial(_weight, coupling, ends, share)
+        for name, coupling, ends in seen_at_ends(model, free, nudged)
+    }
     for name, attention in model.attentions.items():
         if attention.plastic:
-            ends = _plain(model, responses, attention.pre), _plain(model, responses, attention.post)
-            made = attention.phase_contrast(*ends, nudged.span, share)
+            pre, post = (plain_response(model, free, nudged, end) for end in (attention.pre, attention.post))
+            made = attention.phase_contrast(pre, post, nudged.span, share)
             weights[f"projections.{name}.weight"] = partial(_made, made)
-    for name, coupling in model.readouts.items():
-        if coupling.plastic:
-            seen = model.seen(name, free.point.states[coupling.pre])
-            ends = Response(seen, None), Response(seen, nudged.output_error)
-            weights[f"projections.{name}.weight"] = partial(_weight, coupling, ends, share)
     biases = {}
     for name, energy_weight in model.plastic_biases.items():
-        slope = responses[name].received.slope if name in responses else nudged.output_error
-        assert slope is not None
-        bias = slope.sum(0).mul_(share)
+        bias = bias_slope(nudged, name).sum(0).mul_(share)
         bias = bias if energy_weight is None else bias.mul_(energy_weight)
         biases[f"populations.{name}.bias"] = model.shared(name, bias)
     fixed = [r.slope for name, r in nudged.responses.items() if name not in model.plastic_biases]
     return Contrast(weights, biases, [slope for slope in fixed if slope is not None])
+
+
+def seen_at_ends(
+    model: EquilibriumNetwork, free: Free, nudged: Nudged
+) -> Iterator[tuple[str, Coupling, tuple[Response, Response]]]:
+    """Name of every plastic projection but attention, its coupling, and what it sees of (pre, post)."""
+    responses = _responses(model, free, nudged)
+    for name, coupling in (*model.inputs.items(), *model.couplings.items()):
+        if coupling.plastic:
+            received = responses[coupling.post].received
+            yield name, coupling, (_as_post_holds(model, responses, coupling.pre, coupling.post), received)
+    for name, readout in model.readouts.items():
+        if readout.plastic:
+            seen = model.seen(name, free.point.states[readout.pre])
+            yield name, readout, (Response(seen, None), Response(seen, nudged.output_error))
+
+
+def plain_response(model: EquilibriumNetwork, free: Free, nudged: Nudged, name: str) -> Response:
+    """The response of a population without its power of two."""
+    mean, slope, _ = _responses(model, free, nudged)[name]
+    return Response(mean, None if slope is None else slope * 2.0 ** -model.exponents[name])
+
+
+def bias_slope(nudged: Nudged, name: str) -> Tensor:
+    """What a bias sees of its unit over its energy weight, shape (batch, n)."""
+    slope = nudged.responses[name].received.slope if name in nudged.responses else nudged.output_error
+    assert slope is not None  # units with a bias are not clamped
+    return slope
+
+
+def _responses(model: EquilibriumNetwork, free: Free, nudged: Nudged) -> dict[str, Response]:
+    return {**nudged.responses, model.input_name: Response(free.input_rates, None)}
 
 
 def _as_post_holds(
@@ -102,12 +124,6 @@ def _as_post_holds(
     if response.slope is None or exponents[pre] == exponents[post]:
         return response
     return Response(response.mean, response.slope * 2.0 ** (exponents[post] - exponents[pre]))
-
-
-def _plain(model: EquilibriumNetwork, responses: Mapping[str, Response], name: str) -> Response:
-    """A response without its power of two."""
-    mean, slope = responses[name].mean, responses[name].slope
-    return Response(mean, None if slope is None else slope * 2.0 ** -model.exponents[name])
 
 
 def _weight(

@@ -15,7 +15,9 @@ from mep_neuro.equilibrium.consolidation import orthogonalisers
 from mep_neuro.equilibrium.contrast import Contrast
 from mep_neuro.equilibrium.eligibility import Eligibility, accumulate
 from mep_neuro.equilibrium.homeostasis import Homeostasis
+from mep_neuro.equilibrium.importance import EarlierTasks
 from mep_neuro.equilibrium.model import EquilibriumNetwork
+from mep_neuro.equilibrium.optimizer_arrays import carry_error, load_optimizer_arrays, optimizer_arrays
 from mep_neuro.equilibrium.spectral_bound import SpectralBound
 from mep_neuro.errors import SettleError
 
@@ -32,6 +34,7 @@ class Learner:
     Attributes:
         updates: Contrasts taken so far.
         radius: Radius of the coupled map after the last bound, or None without a bound.
+        earlier: What tasks that were closed need, or None where nothing is kept of them.
     """
 
     def __init__(self, model: EquilibriumNetwork) -> None:
@@ -67,6 +70,8 @@ class Learner:
         self._bound = SpectralBound(model, bound) if bound is not None and model.couplings else None
         home = consolidation.homeostasis
         self._homeostasis = None if home is None else Homeostasis(model, home.target, home.rate)
+        kept = consolidation.importance
+        self.earlier = None if kept is None else EarlierTasks(self._parameters, kept.strength)
 
     def bound_now(self, *, fully: bool = False) -> None:
         """Enforce the spectral bound, and each projection's own, outside the period too.
@@ -98,6 +103,7 @@ class Learner:
         due = self.updates % self._model.spec.consolidation.updates == 0
         self._eligibility.step(contrast, self._model.spec.learning.lr * rate_factor)
         self._step_optimizers(contrast, rate_factor, due)
+        self._pull_back(rate_factor, due)
         self._model.weights_changed()
         if due:
             self.bound_now()
@@ -114,11 +120,33 @@ class Learner:
             parameter.add_(contrast[key], alpha=self._model.spec.learning.lr * rate_factor)
         self._model.weights_changed()
 
-    def close_update(self) -> None:
+    def close_update(self, rate_factor: float = 1.0) -> None:
         """Count an update made of moves, and bound the weights where that is due."""
         self.updates += 1
+        if self.earlier is not None:
+            self._pull_back(rate_factor, due=True)
+            self._model.weights_changed()
         if self.updates % self._model.spec.consolidation.updates == 0:
             self.bound_now()
+
+    def close_task(self, importance: Mapping[str, Tensor]) -> None:
+        """Keep what the task needs, as `importance` measured it, while others are learned."""
+        if self.earlier is not None:
+            self.earlier.close(importance)
+
+    def go_on_after(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Start another task: of the last one's `state`, take what consolidation says is kept.
+
+        Raises:
+            ValueError: The state does not hold it.
+        """
+        if self.earlier is not None:
+            self.earlier.load_state(state)
+            if not self.earlier.closed:
+                raise ValueError("no importances were measured")
+        share = self._model.spec.consolidation.carry_error
+        if share:
+            carry_error(self._optimizers, state, share)
 
     def parameters(self) -> dict[str, Tensor]:
         """Copies of everything plastic, for `restore`."""
@@ -147,31 +175,32 @@ class Learner:
             for total in self._sums.values():
                 total.zero_()
 
+    def _pull_back(self, rate_factor: float, due: bool) -> None:
+        """Towards what earlier tasks need, at the rate with which each parameter learns in the long run."""
+        if self.earlier is None:
+            return
+        learning, consolidation = self._model.spec.learning, self._model.spec.consolidation
+        rate = learning.lr / (1.0 - learning.momentum) if learning.optimizer == "sgd" else learning.lr
+        rates = dict.fromkeys(self._parameters, rate * rate_factor)
+        for key in self._consolidated:
+            rates[key] = consolidation.lr * rate_factor if due else 0.0
+        self.earlier.pull(rates)
+
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Everything a resumed learner needs, as arrays."""
         arrays: dict[str, NDArray[np.generic]] = {"learner.updates": np.array([self.updates])}
-        for number, optimizer in enumerate(self._optimizers):
-            for index, entries in optimizer.state_dict()["state"].items():
-                for key, value in entries.items():
-                    if value is not None:
-                        arrays[f"optimizer.{number}.{index}.{key}"] = torch.as_tensor(value).numpy().copy()
+        arrays |= optimizer_arrays(self._optimizers)
         for key, trace in {**self._sums, **self._eligibility.traces}.items():
             arrays[f"eligibility.{key}"] = trace.numpy().copy()
         if self._bound is not None:
             arrays["bound.vector"] = self._bound.vector.numpy().copy()
             arrays["bound.radius"] = np.array([np.nan if self.radius is None else self.radius])
-        return arrays
+        return arrays if self.earlier is None else arrays | self.earlier.state()
 
     def load_state(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Take back what `state` gave."""
         self.updates = int(arrays["learner.updates"][0])
-        for number, optimizer in enumerate(self._optimizers):
-            state: dict[int, dict[str, Tensor]] = {}
-            for name, value in arrays.items():
-                if name.startswith(f"optimizer.{number}."):
-                    _, _, index, key = name.split(".", 3)
-                    state.setdefault(int(index), {})[key] = torch.from_numpy(value.copy())
-            optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+        load_optimizer_arrays(self._optimizers, arrays)
         for traces in (self._sums, self._eligibility.traces):
             for key in traces:
                 traces[key] = torch.from_numpy(arrays[f"eligibility.{key}"].copy())
@@ -179,6 +208,8 @@ class Learner:
             self._bound.vector = torch.from_numpy(arrays["bound.vector"].copy())
             radius = float(arrays["bound.radius"][0])
             self.radius = None if np.isnan(radius) else radius
+        if self.earlier is not None:
+            self.earlier.load_state(arrays)
 
 
 def _refuse_not_finite(contrast: Mapping[str, Tensor]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from mep_neuro.equilibrium.model import EquilibriumNetwork
 
-SIGN, DROPOUT = 0, 1
+SIGN, DROPOUT, IMPORTANCE = 0, 1, 2
 """What a draw is for: draws of one update do not depend on each other."""
 
 

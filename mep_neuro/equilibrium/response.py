@@ -34,3 +34,8 @@ class Response(NamedTuple):
     def received(self) -> "Response":
         """What the synapses into the population see of it: its rates, or its errors."""
         return self if self.error is None else self.error
+
+    def of(self, row: int) -> "Response":
+        """The response of one sample, as a batch of one."""
+        mean, slope = self.mean[row : row + 1], self.slope
+        return Response(mean, None if slope is None else slope[row : row + 1])

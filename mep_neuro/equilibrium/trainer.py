@@ -16,6 +16,7 @@ from mep_neuro.equilibrium.continual import learn_continually
 from mep_neuro.equilibrium.contrast import contrast
 from mep_neuro.equilibrium.cost import cost
 from mep_neuro.equilibrium.fixed_point import FixedPoint
+from mep_neuro.equilibrium.importance import importance
 from mep_neuro.equilibrium.learner import Learner
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.moment import Moment, training_at
@@ -107,6 +108,28 @@ class Trainer:
         self._learner.bound_now(fully=True)
         _encode(self.model, self._features)
         _calibrate(self.model, self._features)
+
+    def go_on_after(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Instead of `prepare`: learn another task, the network being as the last one left it.
+
+        What was measured before the first task stays as it is, since the first task needs it.
+
+        Args:
+            state: Of the last task's trainer, after its `close_task`.
+
+        Raises:
+            ValueError: The state does not hold what consolidation says is kept.
+        """
+        self._learner.go_on_after(state)
+        self._learner.bound_now(fully=True)
+
+    def close_task(self) -> None:
+        """End the task: measure how much each weight matters to it, by consolidation.importance."""
+        section = self.model.spec.consolidation.importance
+        if section is not None:
+            chosen = np.random.default_rng([self._seed, self.epochs]).permutation(len(self._labels))
+            rows = torch.from_numpy(chosen[: section.samples])
+            self._learner.close_task(importance(self.model, self._features[rows], self.update))
 
     def advance(self) -> dict[str, float] | None:
         """One update; the epoch's metrics after its last one.

@@ -12,6 +12,7 @@ _OF_METHOD = {
     "rank": ("dion", "auto"),
     "rank_frac": ("dion", "auto"),
     "error_feedback": ("dion", "auto"),
+    "carry_error": ("dion", "auto"),
     "dion_thresh": ("auto",),
 }
 """Keys of the consolidation that belong to some of its methods."""

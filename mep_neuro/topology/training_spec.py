@@ -89,6 +89,18 @@ class Homeostasis(Section):
     )
 
 
+class Importance(Section):
+    """When a task ends, how much each weight matters to it is measured; later tasks pull it back by that.
+
+    Minimises the cost plus strength / 2 sum F (w - w*)^2, F the mean squared contrast of a sample.
+    """
+
+    strength: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)] = Field(
+        10.0, description="of the pull back; 0 measures and pulls nowhere"
+    )
+    samples: Count = Field(1000, description="training samples to measure on")
+
+
 class Consolidation(Section):
     """Every `period` updates: an orthogonalised step, and the spectral bound gamma."""
 
@@ -109,11 +121,17 @@ class Consolidation(Section):
     error_feedback: Share | None = Field(
         None, description="of dion: share of what a step leaves out that later steps make up; 1 if empty"
     )
+    carry_error: Share | None = Field(
+        None, description="of dion: share of the residual that a run after another starts with; 0 if empty"
+    )
     spectral_bound: Positive | None = Field(
         None, description="gamma: largest eigenvalue allowed in the coupled map"
     )
     homeostasis: Homeostasis | None = Field(
         None, description="a local way to keep the coupled map contracting, instead of spectral_bound"
+    )
+    importance: Importance | None = Field(
+        None, description="keeps what earlier tasks need, in a run that goes on after another"
     )
 
     @property

@@ -80,6 +80,13 @@ class Coupling:
         """into = keep * into + contrast, in place."""
         into.mul_(keep).add_(self.contrast(pre, post, factor))
 
+    def squared_contrast(self, pre: Response, post: Response) -> Tensor:
+        """The square of each sample's contrast, summed over the batch; like the weight."""
+        total = torch.zeros_like(self.weight)
+        for row in range(len(post.mean)):
+            total.add_(self.contrast(pre.of(row), post.of(row)).square_())
+        return total
+
     def bound(self) -> None:
         """Bring the weight back under the projection's own bound; most have none."""
 

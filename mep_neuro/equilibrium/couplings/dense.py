@@ -96,6 +96,21 @@ class DenseCoupling(Coupling):
             into.addmm_(left.T, right, beta=keep, alpha=factor)
             keep = 1.0
 
+    def squared_contrast(self, pre: Response, post: Response) -> Tensor:
+        """k^2 (slope_post mean_pre + mean_post slope_pre)^2 of each sample, summed over the batch.
+
+        Three products: the squares of both terms, and twice one term times the other.
+        """
+        assert post.slope is not None  # nothing projects into a clamped population
+        after = [self.take(t, self.post_units).to(self.weight.dtype) for t in (post.slope, post.mean)]
+        mean = self.take(pre.mean, self.pre_units).to(self.weight.dtype)
+        total: Tensor = after[0].square().T @ mean.square()
+        if pre.slope is not None:
+            slope = self.take(pre.slope, self.pre_units).to(self.weight.dtype)
+            total.addmm_((after[0] * after[1]).T, mean * slope, alpha=2.0)
+            total.addmm_(after[1].square().T, slope.square())
+        return total.mul_(self.energy_weight**2).clamp_min_(0.0)  # a sum of squares, but for rounding
+
     @staticmethod
     def take(state: Tensor, units: Tensor | None) -> Tensor:
         """The states of a part."""

@@ -18,7 +18,7 @@ from mep_neuro.backends.training import predict_classes, train
 from mep_neuro.equilibrium.backprop import backpropagation
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.trainer import Step, equilibrium_propagation
-from mep_neuro.errors import DataError, RunFolderError, SettleError
+from mep_neuro.errors import DataError, RunFolderError, SettleError, UnsupportedError
 from mep_neuro.topology.reader import read_spec
 
 WHOLE = load_data("digits")
@@ -166,3 +166,58 @@ def test_the_status_of_a_prediction() -> None:
     assert predicted.shape == (60,)
     assert predicted.dtype == np.int64
     assert status.startswith("settled: residual")
+
+
+def test_a_task_after_another(tmp_path: Path) -> None:
+    """From RUN folders or in memory, resumed or not, the same weights; the earlier task is kept better."""
+    mapping = read_spec("digits_mlp").to_mapping()
+    mapping["consolidation"] |= {"importance": {"strength": 1e5, "samples": 100}}
+    other = replace(DATA, x_train=DATA.x_train[:, ::-1].copy(), x_test=DATA.x_test[:, ::-1].copy())
+    first = train(load(mapping), DATA, epochs=1, out=tmp_path / "first")
+    in_memory = load(mapping)
+    train(in_memory, other, epochs=2, after=first)
+    net = load(mapping)
+
+    def stop(done: int, total: int) -> None:
+        if done == PER_EPOCH + 2:
+            raise KeyboardInterrupt
+
+    given: dict[str, Any] = {"epochs": 2, "after": tmp_path / "first", "out": tmp_path / "second"}
+    with pytest.raises(KeyboardInterrupt):
+        train(net, other, on_update=stop, **given)
+    assert RunFolder.open(tmp_path / "second").step == PER_EPOCH
+    train(load(mapping), other, **given)
+    resumed = load(tmp_path / "second").arrays()
+    for name, array in in_memory.arrays().items():
+        assert np.array_equal(resumed[name], array), name
+    naive = load(tmp_path / "first")
+    train(naive, other, epochs=2)
+    key = "projections.input_hidden.weight"
+    matters = first.learned.state[f"tasks.importance.{key}"]
+    moved, free = (
+        float((matters * np.square(arrays[key] - first.learned.weights[key])).sum())
+        for arrays in (resumed, naive.arrays())
+    )
+    assert moved < 0.5 * free
+    with pytest.raises(RunFolderError, match="after: "):
+        train(load(mapping), other, **(given | {"after": tmp_path / "second"}))
+
+
+def test_what_cannot_be_gone_on_with_is_refused(tmp_path: Path) -> None:
+    train(load("digits_mlp"), DATA, epochs=1, out=tmp_path / "first")
+    mapping = read_spec("digits_mlp").to_mapping()
+    mapping["consolidation"] |= {"importance": {}}
+    with pytest.raises(RunFolderError, match=r"first: no importances were measured; train it to its end"):
+        train(load(mapping), DATA, epochs=1, after=tmp_path / "first")
+    mapping = read_spec("digits_mlp").to_mapping()
+    mapping["populations"]["hidden"]["shape"] = [63]
+    with pytest.raises(RunFolderError, match=r"first: weights 'populations.hidden.bias': shape \(64,\)"):
+        train(load(mapping), DATA, epochs=1, after=tmp_path / "first")
+    with pytest.raises(RunFolderError, match="no such folder"):
+        train(load("digits_mlp"), DATA, epochs=1, after=tmp_path / "none")
+    mapping = read_spec("digits_mlp").to_mapping()
+    mapping["consolidation"] |= {"importance": {}}
+    with pytest.raises(UnsupportedError, match=r"consolidation\.importance is for torch; remove it"):
+        train(load(mapping), DATA, epochs=1, on="brian2")
+    with pytest.raises(UnsupportedError, match="going on after another task is for torch"):
+        train(load("digits_mlp"), DATA, epochs=1, on="brian2", after=tmp_path / "first")

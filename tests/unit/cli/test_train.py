@@ -167,3 +167,12 @@ def test_help_tells_a_newcomer_what_to_type(verb: str, pieces: tuple[str, ...]) 
     for piece in pieces:
         assert piece in result.stdout, piece
     assert "Example:" in result.stdout
+
+
+def test_a_task_goes_on_after_another(trained: tuple[Path, Path, dict[str, Any]], tmp_path: Path) -> None:
+    run, data, _ = trained
+    words = ("train", "digits_mlp", "--data", data, "--epochs", 1, "--seed", 5, "--out", tmp_path / "next")
+    fresh = printed(call(*words[:-1], tmp_path / "fresh", "--json"))
+    after = printed(call(*words, "--after", run, "--json"))
+    assert after["last_epoch"]["train_accuracy"] > fresh["last_epoch"]["train_accuracy"]
+    assert RunFolder.open(tmp_path / "next").settings["after"]
