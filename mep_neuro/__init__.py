@@ -18,6 +18,14 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from mep_neuro.backends.data.load import load_data as load_data
     from mep_neuro.backends.fit import fit as fit
     from mep_neuro.backends.load import load as load
+    from mep_neuro.backends.pictures.cube import plot_cube as plot_cube
+    from mep_neuro.backends.pictures.equilibrium import plot_equilibrium as plot_equilibrium
+    from mep_neuro.backends.pictures.files import write_pictures as write_pictures
+    from mep_neuro.backends.pictures.membranes import plot_membranes as plot_membranes
+    from mep_neuro.backends.pictures.messages import plot_messages as plot_messages
+    from mep_neuro.backends.pictures.raster import plot_raster as plot_raster
+    from mep_neuro.backends.pictures.settling import plot_settling as plot_settling
+    from mep_neuro.backends.pictures.weights import plot_weights as plot_weights
     from mep_neuro.backends.training import train as train
     from mep_neuro.equilibrium.contrast import contrast as contrast
     from mep_neuro.equilibrium.phases import free_phase as free_phase
@@ -37,6 +45,14 @@ _PUBLIC = {
     "nudged_phase": "mep_neuro.equilibrium.phases:nudged_phase",
     "contrast": "mep_neuro.equilibrium.contrast:contrast",
     "train": "mep_neuro.backends.training:train",
+    "plot_cube": "mep_neuro.backends.pictures.cube:plot_cube",
+    "plot_equilibrium": "mep_neuro.backends.pictures.equilibrium:plot_equilibrium",
+    "plot_membranes": "mep_neuro.backends.pictures.membranes:plot_membranes",
+    "plot_messages": "mep_neuro.backends.pictures.messages:plot_messages",
+    "plot_raster": "mep_neuro.backends.pictures.raster:plot_raster",
+    "plot_settling": "mep_neuro.backends.pictures.settling:plot_settling",
+    "plot_weights": "mep_neuro.backends.pictures.weights:plot_weights",
+    "write_pictures": "mep_neuro.backends.pictures.files:write_pictures",
     "read_spec": "mep_neuro.topology.reader:read_spec",
 }
 

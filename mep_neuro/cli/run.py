@@ -1,5 +1,6 @@
 """`mep-neuro run`: settle a trained network on one back end."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +15,7 @@ from mep_neuro.cli.held_out import (
     held_out,
 )
 from mep_neuro.cli.output import print_json
+from mep_neuro.cli.plots import draw, tell_drawn
 from mep_neuro.cli.settling import settle_on, summary, tell_exceeding
 
 if TYPE_CHECKING:
@@ -28,6 +30,9 @@ def run(
     data: DataOption = None,
     samples: SamplesOption = 100,
     tolerance: ToleranceOption = None,
+    plots: Annotated[
+        Path | None, typer.Option("--plots", metavar="DIR", help="Draw pictures into a folder.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Settle a trained network on one simulator.
@@ -36,17 +41,23 @@ def run(
     Example:
       mep-neuro run RUN --on brian2 --samples 100
     prints the accuracy on the first 100 held-out samples, how many of them
-    settled, in how many steps, and how far the rates are from torch's.
+    settled, in how many steps, and how far the rates are from torch's; with
+    --plots DIR also traces, weights and, of spiking neurons, the raster.
     """
     from mep_neuro.backends.registry import require
 
     check_tolerance(tolerance)
     require(on)
-    comparison = settle_on([on], held_out(folder, data, samples), quiet=json)
+    held = held_out(folder, data, samples)
+    comparison = settle_on([on], held, quiet=json, trace=plots is not None)
+    drawn = None if plots is None else draw(plots, held, comparison, on)
     if json:
-        print_json({"backend": on, **summary(comparison, on), "deviation": _deviation(comparison, on)})
+        told = {"backend": on, **summary(comparison, on), "deviation": _deviation(comparison, on)}
+        print_json(told if drawn is None else {**told, "plots": drawn.files, "left_out": drawn.left_out})
     else:
         _print(comparison, on)
+        if drawn is not None:
+            tell_drawn(drawn)
     if tell_exceeding(comparison, tolerance):
         raise typer.Exit(1)
 

@@ -12,15 +12,17 @@ if TYPE_CHECKING:
 _PARTS = 100  # of each back end's work: its own totals are steps or samples
 
 
-def settle_on(names: Sequence[str], held: HeldOut, *, quiet: bool) -> "Comparison":
-    """Run the back ends one after the other.
+def settle_on(names: Sequence[str], held: HeldOut, *, quiet: bool, trace: bool = False) -> "Comparison":
+    """Run the back ends one after the other, where they can with a trace of every step.
 
     Raises:
         MepNeuroError: A back end is unknown, missing, failed, or cannot express the network.
     """
     from mep_neuro.backends.comparison import compare_backends
     from mep_neuro.backends.registry import REFERENCE
+    from mep_neuro.simulation.recording import RunOptions
 
+    options = RunOptions(trace=trace)
     order = list(dict.fromkeys([REFERENCE, *names]))
     with progress(_PARTS * len(order), f"settling on {', '.join(order)}", quiet=quiet) as advance:
         shown = 0
@@ -32,7 +34,7 @@ def settle_on(names: Sequence[str], held: HeldOut, *, quiet: bool) -> "Compariso
                 advance(reached - shown)
                 shown = reached
 
-        return compare_backends(held.network, held.features, held.labels, names, progress=follow)
+        return compare_backends(held.network, held.features, held.labels, names, options, follow)
 
 
 def summary(comparison: "Comparison", name: str) -> dict[str, Any]:

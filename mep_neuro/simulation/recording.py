@@ -16,7 +16,7 @@ class RunOptions:
     Attributes:
         tolerance: Largest |s - rho(current)| of a settled sample; integer back ends settle exactly.
         max_steps: Steps after which a settle gives up.
-        trace: Whether to record the rates at every step.
+        trace: Whether to record the rates at every step; of spiking neurons spikes and membranes.
         chip: Chip profile of the back ends that need one.
         time_limit: Seconds after which a back end in a process of its own is stopped.
         progress: Called with (done, total) of the back end's own steps.
@@ -42,6 +42,9 @@ class Recording:
         seconds: Wall-clock time of the run, set-up included.
         residual_curve: Largest |s - rho(current)| over units at each step, shape (steps, samples), or None.
         trace: Rates at each step, shape (steps, samples, n) each; empty unless asked for.
+        spikes: What each unit sent in each slot, spikes of 1 or graded messages, shape (slots, samples, n)
+            each; empty unless asked for by `trace`, and of rate neurons.
+        membranes: Membrane after each slot, same shapes; empty as `spikes`.
         counts: Counted costs, such as messages per unit; empty where there are none.
         notes: What a user should know of this run, in sentences.
     """
@@ -53,5 +56,7 @@ class Recording:
     seconds: float
     residual_curve: Array | None = None
     trace: Mapping[str, Array] = field(default_factory=dict)
+    spikes: Mapping[str, Array] = field(default_factory=dict)
+    membranes: Mapping[str, Array] = field(default_factory=dict)
     counts: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -197,3 +197,15 @@ def test_every_verb_explains_itself_with_an_example(verb: str) -> None:
     result = call(verb, "--help")
     assert result.exit_code == 0
     assert f"mep-neuro {verb}" in result.stdout
+
+
+def test_run_draws_pictures_and_lists_them(folder: str, tmp_path: Path) -> None:
+    words = ("run", folder, "--on", "brian2", "--samples", 2, "--plots", tmp_path / "plots")
+    value = printed(call(*words, "--json"))
+    names = {Path(p).name for p in value["plots"]}
+    assert names == {p.name for p in (tmp_path / "plots").iterdir()}
+    assert {"membranes.png", "equilibrium.png", "weights_hidden_output.png"} <= names
+    assert [why.split(":")[0] for why in value["left_out"]] == ["raster", "messages"]
+    text = call(*words)
+    assert f"picture: {tmp_path / 'plots' / 'membranes.png'}" in text.stdout
+    assert "no picture: raster: recording of brian2: it holds no spikes" in text.stdout
