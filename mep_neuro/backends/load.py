@@ -6,19 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 from mep_neuro.backends.run_folder import RunFolder
 from mep_neuro.simulation.build import build
+from mep_neuro.simulation.override import network_with_neuron
+from mep_neuro.topology.neuron_override import with_neuron
 from mep_neuro.topology.reader import read_spec
 
 if TYPE_CHECKING:
     from mep_neuro.equilibrium.model import EquilibriumNetwork
 
 
-def load(source: str | Path | Mapping[str, Any], *, seed: int | None = None) -> "EquilibriumNetwork":
+def load(
+    source: str | Path | Mapping[str, Any], *, seed: int | None = None, neuron: str | None = None
+) -> "EquilibriumNetwork":
     """Make a network that settles and learns in torch, float32.
 
     Args:
         source: Name of a library network, path of a topology file or of a RUN folder, or a mapping.
         seed: Replaces seeds.init of a topology, so that a RUN tells it; a RUN folder has its weights
             already.
+        neuron: Replaces the neuron model of every settling population, such as 'sif'.
 
     Raises:
         TopologyError: The topology is wrong; every mistake at once.
@@ -27,8 +32,9 @@ def load(source: str | Path | Mapping[str, Any], *, seed: int | None = None) -> 
     from mep_neuro.equilibrium.model import EquilibriumNetwork  # torch is loaded here
 
     if not isinstance(source, Mapping) and Path(source).is_dir():
-        return EquilibriumNetwork(RunFolder.open(source).network())
+        network = RunFolder.open(source).network()
+        return EquilibriumNetwork(network if neuron is None else network_with_neuron(network, neuron))
     spec = read_spec(source)
     if seed is not None:
         spec = spec.model_copy(update={"seeds": spec.seeds.model_copy(update={"init": seed})})
-    return EquilibriumNetwork(build(spec))
+    return EquilibriumNetwork(build(spec if neuron is None else with_neuron(spec, neuron)))

@@ -10,6 +10,7 @@ from mep_neuro.cli.held_out import (
     DataOption,
     HeldOut,
     JsonOption,
+    NeuronOption,
     RunArgument,
     SamplesOption,
     ToleranceOption,
@@ -32,6 +33,7 @@ def compare(
     data: DataOption = None,
     samples: SamplesOption = 100,
     tolerance: ToleranceOption = None,
+    neuron: NeuronOption = None,
     report: Annotated[
         Path | None, typer.Option("--report", metavar="FILE.html", help="Write a report with plots.")
     ] = None,
@@ -53,10 +55,10 @@ def compare(
         raise typer.BadParameter("no back end is named; give for example brian2", param_hint="--on")
     for name in names:
         require(name)
-    held = held_out(folder, data, samples)
+    held = held_out(folder, data, samples, neuron)
     comparison = settle_on(names, held, quiet=json)
     if report is not None:
-        _write(report, held, comparison, _command(folder, names, data, samples, tolerance, report))
+        _write(report, held, comparison, _command(folder, names, data, samples, tolerance, neuron, report))
     if json:
         deviations = {name: d.as_dict() for name, d in comparison.deviations.items()}
         backends = {name: summary(comparison, name) for name in comparison.recordings}
@@ -68,11 +70,18 @@ def compare(
 
 
 def _command(
-    folder: str, names: list[str], data: str | None, samples: int, tolerance: float | None, report: Path
+    folder: str,
+    names: list[str],
+    data: str | None,
+    samples: int,
+    tolerance: float | None,
+    neuron: str | None,
+    report: Path,
 ) -> str:
     words = ["mep-neuro", "compare", folder, "--on", ",".join(names), "--samples", str(samples)]
     words += ["--data", data] if data is not None else []
     words += ["--tolerance", f"{tolerance:g}"] if tolerance is not None else []
+    words += ["--neuron", neuron] if neuron is not None else []
     return shlex.join([*words, "--report", str(report)])
 
 

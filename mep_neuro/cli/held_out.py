@@ -35,6 +35,14 @@ ToleranceOption = Annotated[
         help="Exit with 1 if a rate differs from the torch reference by more than X.",
     ),
 ]
+NeuronOption = Annotated[
+    str | None,
+    typer.Option(
+        "--neuron",
+        metavar="MODEL",
+        help="rate, sif, sigma_delta, annealed_sigma_delta or lif, instead of the file's.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
@@ -57,18 +65,22 @@ class HeldOut:
     labels: "NDArray[np.int64]"
 
 
-def held_out(folder: str, data_text: str | None, samples: int) -> HeldOut:
-    """Open the RUN and take its first held-out samples.
+def held_out(folder: str, data_text: str | None, samples: int, neuron: str | None = None) -> HeldOut:
+    """Open the RUN and take its first held-out samples; `neuron` replaces its neuron model.
 
     Raises:
         RunFolderError: The folder is no RUN, or a damaged one.
         DataError: The data cannot be read, do not fit the network or hold fewer samples.
+        TopologyError: The neuron model is unknown, or cannot express the network.
     """
     from mep_neuro.backends.run_folder import RunFolder
     from mep_neuro.errors import DataError
+    from mep_neuro.simulation.override import network_with_neuron
 
     run = RunFolder.open(folder)
     network = run.network()
+    if neuron is not None:
+        network = network_with_neuron(network, neuron)
     data = load_run_data(run, data_text)
     data.check(network)
     if samples > data.y_test.size:

@@ -8,6 +8,7 @@ import typer
 from mep_neuro.cli.held_out import (
     DataOption,
     JsonOption,
+    NeuronOption,
     RunArgument,
     SamplesOption,
     ToleranceOption,
@@ -33,6 +34,7 @@ def run(
     plots: Annotated[
         Path | None, typer.Option("--plots", metavar="DIR", help="Draw pictures into a folder.")
     ] = None,
+    neuron: NeuronOption = None,
     json: JsonOption = False,
 ) -> None:
     """Settle a trained network on one simulator.
@@ -48,7 +50,7 @@ def run(
 
     check_tolerance(tolerance)
     require(on)
-    held = held_out(folder, data, samples)
+    held = held_out(folder, data, samples, neuron)
     comparison = settle_on([on], held, quiet=json, trace=plots is not None)
     drawn = None if plots is None else draw(plots, held, comparison, on)
     if json:

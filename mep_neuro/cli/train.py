@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mep_neuro.cli.held_out import NeuronOption
 from mep_neuro.cli.output import note, print_json, progress
 
 MOST_LINES = 20
@@ -35,6 +36,7 @@ def train(
     target: Annotated[
         str | None, typer.Option("--target", help="Code generation target of the simulator.")
     ] = None,
+    neuron: NeuronOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Train a network by Equilibrium Propagation and keep it in a RUN folder.
@@ -58,7 +60,7 @@ def train(
     if seed is not None:
         seeds = {"init": seed, "data": seed + 1, "noise": seed + 2}
         spec = read_spec(spec.to_mapping() | {"seeds": seeds})
-    net = load(spec.to_mapping())
+    net = load(spec.to_mapping(), neuron=neuron)
     with progress(1, f"training {spec.name}", quiet=as_json) as advance:
         shown = 0.0
 

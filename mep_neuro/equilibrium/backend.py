@@ -1,4 +1,4 @@
-"""Back end `torch`: the rate reference, settled by block sweeps in float64."""
+"""Back end `torch`: the rate reference, settled by sweeps in float64; or spiking neurons, slot by slot."""
 
 import time
 
@@ -9,23 +9,27 @@ from torch import Tensor
 
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.phases import free_phase
+from mep_neuro.equilibrium.spiking.backend import run_spiking
 from mep_neuro.simulation.network import Network
 from mep_neuro.simulation.readout import with_readout
 from mep_neuro.simulation.recording import Recording, RunOptions
+from mep_neuro.simulation.spiking import is_spiking
 
 
 def run(network: Network, features: NDArray[np.floating], options: RunOptions) -> Recording:
-    """Settle every sample to the free fixed point.
+    """Settle every sample to the free fixed point; a network of spiking neurons runs its free phase.
 
     Args:
         network: The network.
         features: Shape (samples, n_input).
-        options: Tolerance and step limit; `trace` is not offered here.
+        options: Tolerance and step limit; `trace` is for spiking neurons here.
 
     Raises:
         StimulusError: The features do not fit.
         SettleError: The state diverged.
     """
+    if is_spiking(network):
+        return run_spiking(network, features, options)
     start = time.perf_counter()
     model = EquilibriumNetwork(network, torch.float64)
     curve: list[NDArray[np.float64]] = []

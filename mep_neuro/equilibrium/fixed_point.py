@@ -15,7 +15,7 @@ class FixedPoint:
         residual: Largest |s - rho(current)| of each sample, shape (batch,), dimensionless; NaN where a fixed
             number of steps was taken and none was measured.
         steps: Steps each sample took (block updates of all populations), shape (batch,).
-        tolerance: What the residual was to fall below.
+        tolerance: What the residual was to fall below; of spiking neurons what their read-out can tell.
         events: Synaptic events of each sample, shape (batch,); None where the solver counts none.
     """
 

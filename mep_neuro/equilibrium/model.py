@@ -15,9 +15,11 @@ from mep_neuro.equilibrium.couplings.lattice import LatticeCoupling
 from mep_neuro.equilibrium.couplings.make import make_coupling
 from mep_neuro.equilibrium.couplings.pair import PairCoupling
 from mep_neuro.equilibrium.moment import Moment
+from mep_neuro.equilibrium.spiking.synapses import SpikingSynapses
 from mep_neuro.equilibrium.system import System
 from mep_neuro.errors import StimulusError
 from mep_neuro.simulation.network import Network
+from mep_neuro.simulation.spiking import is_spiking
 
 
 class EquilibriumNetwork(nn.Module):
@@ -40,6 +42,7 @@ class EquilibriumNetwork(nn.Module):
         positions: Positions of a softmax read-out, each with a softmax of its own; 1 for classes.
         system: The settling blocks and the links between them.
         predictive: Whether layers predict each other: then no current flows back in the free phase.
+        spiking: Synapses of a network of spiking neurons; None of rate neurons.
         moment: Place in training of the phases to come; None outside training.
     """
 
@@ -98,6 +101,7 @@ class EquilibriumNetwork(nn.Module):
         self.cost = cost_of(network.spec.equilibrium.nudge.cost, network.output.dynamic)
         self.predictive = self.spec.equilibrium.energy == "predictive_coding"
         self.system = System(self)
+        self.spiking = SpikingSynapses(self) if is_spiking(network) else None
         self.moment: Moment | None = None
         for coupling in (*self.inputs.values(), *self.couplings.values(), *self.attentions.values()):
             coupling.compute_in(self.compute)
@@ -199,6 +203,8 @@ class EquilibriumNetwork(nn.Module):
         """Refresh what operators keep beside their weights."""
         for coupling in self.projections.values():
             coupling.learned_changed()
+        if self.spiking is not None:
+            self.spiking.weights_changed()
 
     def to_network(self) -> Network:
         """The network with the present numbers, in float64."""

@@ -22,6 +22,7 @@ from mep_neuro.equilibrium.predictive import predictive_phases
 from mep_neuro.equilibrium.response import Response
 from mep_neuro.equilibrium.settle import Limits, Rest, settle
 from mep_neuro.equilibrium.solver import current_into
+from mep_neuro.equilibrium.spiking.phases import SpikingRest, resolution, spiking_free, spiking_responses
 from mep_neuro.equilibrium.strength import force_of, size, strength_of
 from mep_neuro.errors import UnsupportedError
 from mep_neuro.topology.training_spec import Equilibrium
@@ -38,6 +39,7 @@ class Free:
         membranes: Current under which each settling population took its rates, in the order of
             `model.settling`; None where the solver keeps none.
         gates: What the rates of each settling population are multiplied with, in the nudged phase too.
+        spiking: The end of the phase of spiking neurons; None of rate neurons.
     """
 
     point: FixedPoint
@@ -45,6 +47,7 @@ class Free:
     drive: dict[str, Tensor]
     membranes: list[Tensor] | None
     gates: Gates
+    spiking: SpikingRest | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,9 @@ def free_phase(
     """
     section = model.spec.equilibrium
     rates, drive = model.drive(features)
+    if model.spiking is not None:
+        rest, end = spiking_free(model, drive, len(rates))
+        return Free(_point(model, rest, resolution(model)), rates, drive, None, [], end)
     limits = _limits(section, section.free_steps, solver, tolerance, max_steps)
     gates = dropout_gates(model)
     rest = settle(
@@ -104,8 +110,7 @@ def free_phase(
         limits,
         watch=watch,
     )
-    states = dict(zip(model.settling, rest.states, strict=True))
-    point = FixedPoint(states, rest.residual, rest.steps, limits.tolerance, rest.events)
+    point = _point(model, rest, limits.tolerance)
     return Free(point, rates, drive, rest.membranes, winners(model, rest.states, gates))
 
 
@@ -151,6 +156,9 @@ def nudged_phase(
 
     def nudged_by(strength: Tensor | float) -> _Outcome:
         nudge = {name: (f * strength).to(model.compute) for name, f in force.items()}
+        if free.spiking is not None:
+            both = _SPAN[phases] == 2.0
+            return spiking_responses(model, free.drive, free.spiking, nudge, strength, centered=both)
         if model.predictive:
             centered = phases == "centered"
             return predictive_phases(model, free.drive, nudge, strength, limits, centered=centered)
@@ -160,8 +168,14 @@ def nudged_phase(
     strength = strength * sign_of(model) if phases == "random_sign" else strength
     rest, responses = nudged_by(strength)
     means = {name: response.mean for name, response in responses.items()}
-    point = FixedPoint(means, rest.residual, rest.steps, limits.tolerance, rest.events)
+    resolved = free.point.tolerance if free.spiking else limits.tolerance
+    point = FixedPoint(means, rest.residual, rest.steps, resolved, rest.events)
     return Nudged(responses, point, strength, output, output_error, _SPAN[phases] * strength)
+
+
+def _point(model: EquilibriumNetwork, rest: Rest, tolerance: float) -> FixedPoint:
+    states = dict(zip(model.settling, rest.states, strict=True))
+    return FixedPoint(states, rest.residual, rest.steps, tolerance, rest.events)
 
 
 def _limits(

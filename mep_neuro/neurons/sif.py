@@ -69,5 +69,5 @@ class Sif:
         return triangular_window(slots)
 
     def resolution(self, slots: int) -> float:
-        """One spike more or less in the window."""
-        return 1.0 / float(np.count_nonzero(self.window(slots)))
+        """Two spikes in the window: one of the unit itself, one that its neighbours keep from it."""
+        return 2.0 / float(np.count_nonzero(self.window(slots)))

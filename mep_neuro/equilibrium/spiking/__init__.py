@@ -1,0 +1,1 @@
+"""Batched spiking dynamics in torch, spike for spike those of the numpy reference."""

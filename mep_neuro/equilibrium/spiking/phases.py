@@ -1,0 +1,150 @@
+"""The phases of a spiking network in torch: slots, the rates that its windows read, and their responses.
+
+Free, plus and minus follow each other, each from the end of the one before, as a simulator or a chip
+runs them. What learning sees are rates, so that contrast and plasticity are those of the rate network.
+
+Source: Scellier and Bengio 2017 (phases); Laborieux et al. 2021 (centered); the window: `neurons/spiking.py`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from mep_neuro.equilibrium.held import held
+from mep_neuro.equilibrium.response import Response
+from mep_neuro.equilibrium.settle import Rest
+from mep_neuro.equilibrium.spiking.neurons import Registers, step
+from mep_neuro.equilibrium.spiking.synapses import UNIT
+from mep_neuro.errors import StimulusError
+from mep_neuro.neurons.fixed_point import LARGEST_SUM
+from mep_neuro.simulation.spiking import neuron_of
+
+if TYPE_CHECKING:
+    from mep_neuro.equilibrium.model import EquilibriumNetwork
+
+Watch = Callable[[Registers], None]
+
+
+@dataclass(frozen=True)
+class SpikingRest:
+    """A batch at the end of a phase.
+
+    Attributes:
+        rates: Read-outs of all settling units, one under the other, float64, shape (units, batch).
+        end: Registers to go on from.
+        messages: Spikes or messages of each unit, shape (units, batch).
+        residual: Largest |s - rho(current)| of the read-outs of each sample, shape (batch,).
+    """
+
+    rates: Tensor
+    end: Registers
+    messages: Tensor
+    residual: Tensor
+
+
+def run_phase(
+    model: "EquilibriumNetwork", current: Tensor, start: Registers | None = None, watch: Watch | None = None
+) -> SpikingRest:
+    """Run one phase of equilibrium.slots slots.
+
+    Args:
+        model: A network of spiking neurons; not changed.
+        current: Constant current in grid steps (`on_grid`), shape (units, batch).
+        start: The end of the phase before, not changed; rest otherwise.
+        watch: Called after each slot with the registers, which are valid during the call only.
+
+    Raises:
+        StimulusError: A current is too large for exact sums.
+    """
+    synapses, slots = model.spiking, model.spec.equilibrium.slots
+    assert synapses is not None
+    largest = float(current.abs().max()) / UNIT if current.numel() else 0.0
+    if not largest <= LARGEST_SUM:
+        raise StimulusError(
+            f"spiking: a constant current of {largest:.4g} exceeds {LARGEST_SUM:g}; scale the input down"
+        )
+    neurons = [(neuron_of(model.network, name), rows) for name, rows in synapses.rows.items()]
+    windows = [neuron.window(slots).tolist() for neuron, _ in neurons]
+    now = _rest(model, current) if start is None else start.copy()
+    arriving, total, messages = (torch.zeros_like(current) for _ in range(3))
+    for slot in range(slots):
+        synapses.product(now.m, arriving)
+        for (neuron, rows), window in zip(neurons, windows, strict=True):
+            own = now.of(rows)
+            step(neuron, own, arriving[rows], current[rows], slot)
+            if window[slot]:
+                total[rows].add_(own.s, alpha=window[slot])
+        messages += now.m != 0.0
+        if watch is not None:
+            watch(now)
+    for (_, rows), window in zip(neurons, windows, strict=True):
+        total[rows] /= sum(window)
+    aim = synapses.product(total, arriving).add_(current).div_(UNIT).clamp_(0.0, 1.0)
+    return SpikingRest(total, now, messages, (total - aim).abs_().amax(0))
+
+
+def on_grid(model: "EquilibriumNetwork", currents: Mapping[str, Tensor], batch: int) -> Tensor:
+    """Currents by population, shape (batch, n) each, as grid steps, shape (units, batch); 0 elsewhere."""
+    assert model.spiking is not None
+    joined = torch.zeros(model.spiking.units, batch, dtype=torch.float64)
+    for name, rows in model.spiking.rows.items():
+        if name in currents:
+            joined[rows] = currents[name].T
+    return joined.mul_(UNIT).add_(0.5).floor_()
+
+
+def spiking_free(
+    model: "EquilibriumNetwork", drive: Mapping[str, Tensor], batch: int
+) -> tuple[Rest, SpikingRest]:
+    """The free phase, from rest."""
+    end = run_phase(model, on_grid(model, drive, batch))
+    return _as_rest(model, end), end
+
+
+def _as_rest(model: "EquilibriumNetwork", phase: SpikingRest) -> Rest:
+    """A phase in the form of a settle: rates of each population in the model's dtype, and its cost."""
+    assert model.spiking is not None
+    states = [phase.rates[rows].T.to(model.compute) for rows in model.spiking.rows.values()]
+    steps = torch.full((phase.rates.shape[1],), model.spec.equilibrium.slots)
+    return Rest(states, None, phase.residual, steps, phase.messages.T @ torch.cat(model.system.fan_out))
+
+
+def resolution(model: "EquilibriumNetwork") -> float:
+    """The residual below which a phase has settled as far as its read-out can tell."""
+    slots = model.spec.equilibrium.slots
+    return max(neuron_of(model.network, name).resolution(slots) for name in model.settling)
+
+
+def spiking_responses(
+    model: "EquilibriumNetwork",
+    drive: Mapping[str, Tensor],
+    free: SpikingRest,
+    nudge: Mapping[str, Tensor],
+    strength: Tensor | float,
+    *,
+    centered: bool,
+) -> tuple[Rest, dict[str, Response]]:
+    """The plus phase, the minus phase if centered, and what every population shows of them."""
+    batch = free.rates.shape[1]
+    steady, pull = on_grid(model, drive, batch), on_grid(model, nudge, batch)
+    plus = run_phase(model, steady + pull, free.end)
+    other = run_phase(model, steady - pull, plus.end) if centered else free
+    span = (2.0 if centered else 1.0) * strength
+    above, below = _as_rest(model, plus), _as_rest(model, other)
+    responses = {}
+    for name, high, low in zip(model.settling, above.states, below.states, strict=True):
+        responses[name] = Response((high + low) / 2, held(model, name, (high - low) / span))
+    residual = torch.maximum(above.residual, below.residual)
+    return Rest(above.states, None, residual, above.steps, above.events), responses
+
+
+def _rest(model: "EquilibriumNetwork", like: Tensor) -> Registers:
+    registers = Registers(*(torch.zeros_like(like) for _ in range(4)))
+    assert model.spiking is not None
+    for name, rows in model.spiking.rows.items():
+        v = neuron_of(model.network, name).rest((1,)).v
+        registers.v[rows] = float(v[0]) * UNIT
+    return registers
