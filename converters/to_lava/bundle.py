@@ -155,7 +155,7 @@ def _registers(quantized: Quantized) -> dict[str, int]:
         "p": quantized.p,
         "s_max": quantized.s_max,
         "v_threshold": quantized.threshold,
-        "message_max": quantized.message_max or quantized.s_max,
+        "message_max": quantized.message_max,
         "register_bits": quantized.register_bits,
     }
 

@@ -93,6 +93,7 @@ def fit(
     features: Features | None = None,
     labels: Labels | None = None,
     weight_bits: int | None = None,
+    inputs_on_chip: bool = False,
     max_steps: int = 20_000,
     watch: Watch | None = None,
 ) -> Fit:
@@ -104,6 +105,8 @@ def fit(
         features: Samples to count events on, shape (samples, n_input); none are counted without.
         labels: Their classes, shape (samples,), to tell what rounding costs.
         weight_bits: Bits of a weight; the chip's without.
+        inputs_on_chip: Whether the input units and their weights are on the chip as well; otherwise the
+            host computes the input currents in float.
         max_steps: Steps after which a sample that never falls silent is given up.
         watch: Called with (done, total) settles.
 
@@ -116,7 +119,7 @@ def fit(
     network = net if isinstance(net, Network) else net.to_network()
     profile = read_profile(chip)
     refuse_without_feedback(profile)
-    laid = circuit(network)
+    laid = circuit(network, inputs_on_chip=inputs_on_chip)
     checks = chip_checks(network, laid, profile)
     broken = [check.sentence(profile) for check in checks if check.verdict == "broken"]
     placement: Placement | None = None
@@ -143,14 +146,19 @@ def _with_integers(
     if found.neuron != "sigma_delta":
         return replace(found, notes=(*found.notes, _not_emulated(found)))
     try:
-        quantized = quantize(network, found.profile, weight_bits=weight_bits)
+        quantized = quantize(
+            network, found.profile, weight_bits=weight_bits, inputs_on_chip=found.circuit.inputs > 0
+        )
     except ChipRangeError as error:
         return replace(found, broken=found.broken or str(error))
     found = replace(found, quantized=quantized, precision=report(quantized))
     if features is None or features.shape[0] == 0:
         return replace(found, notes=(*found.notes, "no samples were given: nothing was counted"))
-    stimulus = present(network, features)
-    run = emulate(quantized, quantized.bias(stimulus), max_steps=max_steps)
+    try:
+        bias = quantized.bias(present(network, features))
+    except ChipRangeError as error:
+        return replace(found, broken=found.broken or str(error))
+    run = emulate(quantized, bias, max_steps=max_steps)
     if found.placement is not None:
         counts = count(quantized, run, found.circuit, found.placement)
         found = replace(

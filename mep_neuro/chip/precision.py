@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mep_neuro.chip.quantize import Quantized
-from mep_neuro.simulation.currents import currents
+from mep_neuro.chip.quantized import Quantized
+from mep_neuro.chip.weights import real_weights
 from mep_neuro.simulation.network import Network
 
 
 @dataclass(frozen=True)
 class ProjectionPrecision:
-    """The integers of one projection, both directions together.
+    """The integers of one projection, both directions together where it has both.
 
     Attributes:
         projection: Its name.
@@ -35,11 +35,11 @@ class ProjectionPrecision:
 
 
 def report(quantized: Quantized) -> tuple[ProjectionPrecision, ...]:
-    """One row for each projection between settling units, in the file's order.
+    """One row for each projection between units on the chip, in the file's order.
 
     Where projections share synapses, the chip holds the sum of their weights, and so does each row.
     """
-    exact = currents(quantized.network).recurrent
+    exact = real_weights(quantized.network, inputs_on_chip=quantized.inputs_on_chip)
     scale = 2.0**-quantized.weight_exponent
     rows = []
     for name, projection in quantized.network.projections.items():
@@ -47,7 +47,9 @@ def report(quantized: Quantized) -> tuple[ProjectionPrecision, ...]:
             continue
         pre = projection.synapses.pre + quantized.offsets[projection.pre]
         post = projection.synapses.post + quantized.offsets[projection.post]
-        places = np.unique(np.stack([np.r_[post, pre], np.r_[pre, post]]), axis=1)
+        both = [np.r_[post, pre], np.r_[pre, post]]
+        one_way = projection.pre == quantized.network.input.name
+        places = np.unique(np.stack([post, pre] if one_way else both), axis=1)
         wanted = np.asarray(exact[places[0], places[1]]).ravel()
         held = np.asarray(quantized.weight[places[0], places[1]]).ravel()
         error = np.abs(wanted - held * scale)

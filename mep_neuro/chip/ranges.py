@@ -21,6 +21,12 @@ def sum_limit(profile: ChipProfile) -> int:
     return (1 << (profile.number("register_bits") - 1)) - 1
 
 
+def dendrite_limit(profile: ChipProfile) -> int:
+    """Largest |sum| of what arrives at a unit in one step; no limit of its own where it is not known."""
+    bits = profile.dendrite_bits.value
+    return sum_limit(profile) if bits is None else (1 << (bits - 1)) - 1
+
+
 def fitting_exponent(largest: float, high: int) -> int:
     """Largest exponent at which largest 2^exponent is at most `high`; largest is above 0."""
     exponent = int(np.floor(np.log2(high) - np.log2(largest)))
@@ -148,6 +154,28 @@ def check_sums(
             f"with {state_bits}-bit states to {reached}, beyond the {limit} of {profile.name}; "
             "lower weight_exponent or state_bits"
         )
+
+
+def largest_message(
+    weight: csr_matrix, names: tuple[str, ...], starts: list[int], profile: ChipProfile, wanted: int
+) -> int:
+    """The largest message at which no step's sum can leave the dendrite of any unit.
+
+    Raises:
+        ChipRangeError: Messages of the wanted size could.
+    """
+    sums, limit = row_sums(weight), dendrite_limit(profile)
+    unit = int(np.argmax(sums))
+    most = min(limit // max(int(sums[unit]), 1), (1 << (profile.number("message_bits") - 1)) - 1)
+    if wanted > most:
+        at = int(np.searchsorted(starts, unit, side="right")) - 1
+        do = f"give at most {most}, or lower weight_exponent" if most else "lower weight_exponent"
+        raise ChipRangeError(
+            f"population '{names[at]}': messages of {wanted} times the |weights| into unit "
+            f"{unit - starts[at]}, which sum to {sums[unit]}, can reach {wanted * int(sums[unit])} in one "
+            f"step, beyond the {limit} of a dendrite of {profile.name}; {do}"
+        )
+    return most
 
 
 def _holder(network: Network) -> str:

@@ -34,6 +34,10 @@ def fit(
         int, typer.Option("--samples", min=1, metavar="N", help="Held-out samples to count events on.")
     ] = 100,
     weight_bits: BitsOption = None,
+    inputs: Annotated[
+        str,
+        typer.Option("--input", metavar="WHERE", help="host: it computes the input currents; or chip."),
+    ] = "host",
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE.png", help="Draw the core map into this file.")
     ] = None,
@@ -52,6 +56,8 @@ def fit(
     """
     from mep_neuro.backends.fit import fit as fit_network
 
+    if inputs not in ("host", "chip"):
+        raise typer.BadParameter(f"'{inputs}' is no place; write host or chip", param_hint="--input")
     network, features, labels = _source(source, data, samples)
     with progress(100, f"fitting {network.spec.name} to {chip}", quiet=json) as advance:
         shown = 0.0
@@ -62,7 +68,13 @@ def fit(
             shown = 100 * done / total
 
         found = fit_network(
-            network, chip, features=features, labels=labels, weight_bits=weight_bits, watch=watch
+            network,
+            chip,
+            features=features,
+            labels=labels,
+            weight_bits=weight_bits,
+            inputs_on_chip=inputs == "chip",
+            watch=watch,
         )
     if out is not None and found.placement is not None:
         from mep_neuro.cli.picture_cores import draw

@@ -117,7 +117,7 @@ CASES: dict[str, tuple[Callable[[int], Network], dict[str, Any]]] = {
     "layers, 8 bits, slow leak": (layered, {"state_bits": 8, "leak_shift": 4}),
     "layers, 10 bits, fast leak": (layered, {"state_bits": 10, "leak_shift": 1}),
     "layers, threshold 2": (layered, {"threshold": 2}),
-    "layers, short messages": (layered, {"message_max": 31}),
+    "layers, short messages": (layered, {"message_max": 3}),
     "layers, 5-bit weights": (layered, {"weight_bits": 5}),
     "layers, strong weights": (lambda seed: layered(seed, gain=3.0), {"state_bits": 8}),
     "cube, 8 bits": (cube, {"state_bits": 8}),
@@ -142,7 +142,7 @@ def overflowing(quantized: Quantized) -> Quantized:
     """Weights that `quantize` would refuse: the sum of a row leaves its 24 bits."""
     weight = quantized.weight.copy()
     weight.data[:] = 254
-    return replace(quantized, weight=weight, state_bits=14)
+    return replace(quantized, weight=weight, state_bits=14, message_max=1 << 14)
 
 
 def test_wrapping_and_clipping_registers_are_the_emulators() -> None:

@@ -12,6 +12,8 @@ from mep_neuro.simulation.stimulus import present
 from mep_neuro.topology.reader import read_spec
 
 LOIHI2 = read_profile("loihi2")
+# A wide dendrite, so that messages may be long; at loihi2's 16 bits the longest is chosen for it.
+WIDE = LOIHI2.model_copy(update={"dendrite_bits": LOIHI2.dendrite_bits.model_copy(update={"value": 24})})
 
 
 @settings(max_examples=60)
@@ -44,7 +46,7 @@ def test_a_silent_network(seed, gain, strength, state_bits, leak_shift, threshol
     network = build(read_spec(spec), seed % 2**63)
     q = quantize(
         network,
-        LOIHI2,
+        LOIHI2 if message_max is None else WIDE,
         state_bits=state_bits,
         leak_shift=leak_shift,
         threshold=threshold,

@@ -9,8 +9,8 @@ from scipy.sparse import csr_matrix, kron
 
 from mep_neuro.chip.lif.circuit import LifCircuit
 from mep_neuro.chip.profile import ChipProfile
-from mep_neuro.chip.quantize import rounded, weight_grid
 from mep_neuro.chip.ranges import check_finite, check_units
+from mep_neuro.chip.weights import rounded, weight_grid
 from mep_neuro.errors import ChipRangeError
 from mep_neuro.neurons.lif_integer import ALIGN_BITS, DECAY_BITS, IntegerLif
 from mep_neuro.simulation.currents import currents

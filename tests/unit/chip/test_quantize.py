@@ -4,6 +4,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from mep_neuro.chip.emulate import emulate
 from mep_neuro.chip.profile import read_profile
 from mep_neuro.chip.quantize import Quantized, quantize
 from mep_neuro.errors import ChipProfileError, ChipRangeError, UnsupportedError
@@ -160,6 +161,75 @@ def test_rates_are_split_by_population():
     np.testing.assert_array_equal(rates["h1"], np.array([[0, 1, 2, 3], [6, 7, 8, 9]]) / 256)
     np.testing.assert_array_equal(rates["out"], np.array([[4, 5], [10, 11]]) / 256)
     assert q.rates(np.zeros((7, 2, 6), int))["out"].shape == (7, 2, 2)
+
+
+class TestDendrite:
+    network = with_weight(layered(2, 300, 2), "h1_out", 0.1)  # 300 weights of 204 into each output unit
+
+    def test_messages_are_the_longest_that_fit(self):
+        q = quantize(self.network, LOIHI2, weight_exponent=8)
+        assert int(q.weight[300].sum()) == 300 * 26
+        assert q.message_max == 32767 // (300 * 26)
+
+    def test_longer_messages_are_refused(self):
+        with pytest.raises(
+            ChipRangeError,
+            match=r"population 'out': messages of 5 times the \|weights\| into unit 0, which sum to 7800, can "
+            r"reach 39000 in one step, beyond the 32767 of a dendrite of loihi2; give at most 4, or lower wei",
+        ):
+            quantize(self.network, LOIHI2, weight_exponent=8, message_max=5)
+
+    def test_the_threshold_must_fit_too(self):
+        q = quantize(self.network, LOIHI2, threshold=6)
+        assert (q.limited_by, q.message_max) == ("dendrite", 9)
+        assert q.weight_exponent == quantize(self.network, LOIHI2).weight_exponent - 3
+
+    def test_a_chip_that_does_not_say_sets_no_limit(self):
+        unknown = LOIHI2.dendrite_bits.model_copy(update={"value": None})
+        q = quantize(self.network, LOIHI2.model_copy(update={"dendrite_bits": unknown}), weight_exponent=8)
+        assert q.message_max == q.s_max
+
+
+class TestInputsOnChip:
+    network = layered(3, 4, 2)
+    q = quantize(network, LOIHI2, inputs_on_chip=True)
+
+    def test_the_input_s_weights_go_one_way(self):
+        assert (self.q.names, self.q.offsets) == (("in", "h1", "out"), {"in": 0, "h1": 3, "out": 7})
+        full, scale = self.q.weight.toarray(), 2.0**self.q.weight_exponent
+        assert not full[:3].any()
+        half = self.q.weight_step / 2
+        np.testing.assert_allclose(full[3:7, :3], self.network.projections["in_h1"].weight * scale, atol=half)
+        np.testing.assert_array_equal(full[7:, 3:7], full[3:7, 7:].T)
+
+    def test_the_input_settles_to_its_rates_and_the_network_to_nearly_the_same_state(self):
+        stimulus = present(self.network, np.random.default_rng(0).random((5, 3)))
+        done = emulate(self.q, self.q.bias(stimulus))
+        assert done.settled.all()
+        np.testing.assert_array_equal(done.s[:, :3], np.rint(stimulus.rates * 256))
+        host = quantize(self.network, LOIHI2)
+        other = host.rates(emulate(host, host.bias(stimulus)).s)
+        own = self.q.rates(done.s)
+        assert set(own) == set(other) == {"h1", "out"}
+        for name in own:  # rounded input weights and rates: a few steps of 1/256
+            np.testing.assert_allclose(own[name], other[name], atol=4 / 256)
+
+    def test_the_biases_are_those_of_the_populations(self):
+        stimulus = present(self.network, np.full((1, 3), 0.5))
+        scale = 2.0 ** (self.q.P - self.q.leak_shift)
+        expected = (
+            [0.5] * 3 + list(self.network.populations["h1"].bias) + list(self.network.populations["out"].bias)
+        )
+        np.testing.assert_array_equal(self.q.bias(stimulus)[0], np.rint(np.array(expected) * scale))
+
+    @pytest.mark.parametrize("value", [-0.1, 1.2])
+    def test_a_rate_that_no_unit_has_is_refused(self, value):
+        with pytest.raises(
+            ChipRangeError,
+            match=rf"population 'in': the rate {value} of unit 0 of sample 0 is outside 0 to 1, .* loihi2 "
+            "has; scale the input, or leave it to the host",
+        ):
+            self.q.bias(present(self.network, np.full((1, 3), value)))
 
 
 class TestRefusals:

@@ -82,6 +82,14 @@ def test_a_weight_beyond_every_scale_breaks_a_limit_in_words() -> None:
     assert "projection 'hidden_output': the exponent -12 for weights up to 1e+06 is below" in found.broken
 
 
+def test_the_input_may_be_on_the_chip() -> None:
+    code, text, _ = command("digits_mlp", "--input", "chip", "--json")
+    told = json.loads(text)
+    assert (code, told["units"], told["synapses"]) == (0, 138, 64 * 64 + 1280)
+    assert [row["projection"] for row in told["precision"]] == ["input_hidden", "hidden_output"]
+    assert command("digits_mlp", "--input", "here")[0] == 2
+
+
 def test_rounding_shows_in_the_projection_that_it_hurts() -> None:
     data = load_data("digits", seed=1)
     x, y = data.x_test[:40], data.y_test[:40]

@@ -77,7 +77,8 @@ def test_a_bundle_holds_the_integers(folder: Path) -> None:
     assert a["weight"].dtype == np.int16
     m = bundle.manifest
     assert m["registers"] == {
-        "dv": 1024, "p": q.p, "s_max": 256, "v_threshold": 1, "message_max": 256, "register_bits": 24
+        "dv": 1024, "p": q.p, "s_max": 256, "v_threshold": 1, "message_max": q.message_max,
+        "register_bits": 24,
     }  # fmt: skip
     assert m["synapses"]["sign_mode"] == "MIXED"
     assert m["scales"] == {"P": q.P, "E": q.weight_exponent, "B": 8, "k": 2}

@@ -1,0 +1,165 @@
+"""A network in the integers of a chip.
+
+Scales: W = weight 2^-E, s = S 2^-B, v = V 2^-P with P = E + B + k, leak 2^-k a step.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from mep_neuro.chip.profile import ChipProfile
+from mep_neuro.chip.weights import weight_grid
+from mep_neuro.errors import ChipRangeError
+from mep_neuro.neurons.sigma_delta import DECAY_BITS, SigmaDelta
+from mep_neuro.simulation.network import Network
+from mep_neuro.simulation.stimulus import Stimulus
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Quantized:
+    """A network in the integers of a chip: one merged population of EPSigmaDelta neurons.
+
+    The clamped input is not on the chip: its currents are constant while the network settles, so the
+    host computes them in float and they enter as `bias`. It may be on the chip instead: units that
+    nothing drives, whose bias makes them settle to the input rate. A softmax read-out is the host's.
+
+    Attributes:
+        network: The float network.
+        profile: The chip.
+        weight_bits: Bits of a weight.
+        state_bits: B.
+        leak_shift: k.
+        weight_exponent: E, one for all projections.
+        threshold: Smallest message, in steps of the state.
+        message_max: Largest message, in steps of the state.
+        names: The populations on the chip, in the order of the rows: the settling ones, after the input
+            where that is on the chip.
+        offsets: First row of each.
+        weight: Both directions of every projection between settling units, int32, rows post,
+            columns pre, shape (size, size); weights that round to 0 are not stored. Nothing drives an
+            input on the chip.
+        limited_by: What fixed E: 'weight', 'membrane', 'sum' (of a row), 'dendrite', or 'caller'.
+    """
+
+    network: Network
+    profile: ChipProfile
+    weight_bits: int
+    state_bits: int
+    leak_shift: int
+    weight_exponent: int
+    threshold: int
+    message_max: int
+    names: tuple[str, ...]
+    offsets: Mapping[str, int]
+    weight: csr_matrix
+    limited_by: str
+
+    @property
+    def size(self) -> int:
+        """Number of settling units."""
+        return int(self.weight.shape[0])
+
+    @property
+    def P(self) -> int:
+        """Membrane bits of the value 1."""
+        return self.weight_exponent + self.state_bits + self.leak_shift
+
+    @property
+    def p(self) -> int:
+        """Membrane bits of one step of the state."""
+        return self.P - self.state_bits
+
+    @property
+    def dv(self) -> int:
+        """The leak as Lava writes it, out of 4096."""
+        return (1 << DECAY_BITS) >> self.leak_shift
+
+    @property
+    def s_max(self) -> int:
+        """The state that stands for the rate 1."""
+        return 1 << self.state_bits
+
+    @property
+    def weight_step(self) -> int:
+        """Distance of two neighbouring integer weights: 2 at 8 bits, 2^(9 - bits) at fewer."""
+        return weight_grid(self.profile, self.weight_bits)[0]
+
+    @property
+    def weight_high(self) -> int:
+        """Largest |weight| that fits: 254 at 8 bits."""
+        return weight_grid(self.profile, self.weight_bits)[1]
+
+    @property
+    def inputs_on_chip(self) -> bool:
+        """Whether the input population is on the chip."""
+        return self.network.input.name in self.offsets
+
+    @property
+    def register_bits(self) -> int:
+        """Width of membrane and sum, sign included."""
+        return self.profile.number("register_bits")
+
+    @property
+    def neuron(self) -> SigmaDelta:
+        """The neuron of every unit."""
+        return SigmaDelta(
+            self.state_bits, self.leak_shift, self.p, self.threshold, self.message_max, self.register_bits
+        )
+
+    def bias(self, stimulus: Stimulus, nudge: Mapping[str, Array] | None = None) -> NDArray[np.int32]:
+        """Constant currents in membrane units: round((drive + nudge) 2^(P-k)), shape (samples, size).
+
+        Args:
+            stimulus: What the network is shown.
+            nudge: Further constant currents by population, shape (samples, n) each, dimensionless.
+
+        Raises:
+            ChipRangeError: A current does not fit the bias register, or is not finite; or the input is on
+                the chip and a rate of it is outside 0 to 1.
+        """
+        constant = self._constant(stimulus)
+        limit = (1 << (self.profile.number("bias_bits") - 1)) - 1
+        scale = 2.0 ** (self.P - self.leak_shift)
+        parts = []
+        for name in self.names:
+            drive = constant[name] + (0.0 if nudge is None or name not in nudge else nudge[name])
+            scaled = np.rint(drive * scale)
+            wrong = ~(np.abs(scaled) <= limit)
+            if wrong.any():
+                sample, unit = np.argwhere(wrong)[0]
+                raise ChipRangeError(
+                    f"population '{name}': the current {drive[sample, unit]:.6g} into unit {unit} of sample "
+                    f"{sample} exceeds +-{limit / scale:.6g}, the bias register of {self.profile.name} "
+                    f"({self.profile.number('bias_bits')} bits at 2^{self.P - self.leak_shift}); scale the "
+                    "input down, or lower state_bits or weight_exponent"
+                )
+            parts.append(scaled.astype(np.int32))
+        return np.concatenate(parts, axis=1)
+
+    def _constant(self, stimulus: Stimulus) -> Mapping[str, Array]:
+        """Constant currents of each population on the chip, shape (samples, n) each."""
+        if not self.inputs_on_chip:
+            return stimulus.drive
+        source, rates = self.network.input, stimulus.rates
+        outside = ~((rates >= 0.0) & (rates <= 1.0))
+        if outside.any():
+            sample, unit = np.argwhere(outside)[0]
+            raise ChipRangeError(
+                f"population '{source.name}': the rate {rates[sample, unit]:.6g} of unit {unit} of sample "
+                f"{sample} is outside 0 to 1, which is all that a unit on {self.profile.name} has; scale the "
+                "input, or leave it to the host"
+            )
+        biases = {p.name: np.tile(p.bias, (stimulus.samples, 1)) for p in self.network.dynamic}
+        return {source.name: rates, **biases}
+
+    def rates(self, s: NDArray[np.integer]) -> dict[str, Array]:
+        """States (..., size) as rates of each settling population, (..., n) each, float64."""
+        ends = [self.offsets[name] for name in self.names[1:]]
+        rates = dict(zip(self.names, np.split(s / self.s_max, ends, axis=-1), strict=True))
+        rates.pop(self.network.input.name, None)
+        return rates
