@@ -174,8 +174,8 @@ class TestDendrite:
     def test_longer_messages_are_refused(self):
         with pytest.raises(
             ChipRangeError,
-            match=r"population 'out': messages of 5 times the \|weights\| into unit 0, which sum to 7800, can "
-            r"reach 39000 in one step, beyond the 32767 of a dendrite of loihi2; give at most 4, or lower wei",
+            match=r"population 'out': messages of 5 times the \|weights\| into unit 0, which sum to 7800, "
+            r"can reach 39000 in one step, beyond the 32767 of a dendrite of loihi2; give at most 4, or",
         ):
             quantize(self.network, LOIHI2, weight_exponent=8, message_max=5)
 
