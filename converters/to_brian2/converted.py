@@ -1,25 +1,25 @@
 """A converted network: the Brian2 objects, and how to show them something."""
 
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mep_neuro.converters.to_brian2.objects import code_generation, import_brian2
+from mep_neuro.converters.to_brian2 import runtime
+from mep_neuro.converters.to_brian2.standalone import settle as standalone
+from mep_neuro.converters.to_brian2.standalone.program import Program
 from mep_neuro.errors import StimulusError
 from mep_neuro.simulation.conversion import ConversionReport
-from mep_neuro.simulation.currents import currents
-from mep_neuro.simulation.network import Network
-from mep_neuro.simulation.readout import with_readout
+from mep_neuro.simulation.network import Network, Projection
 from mep_neuro.simulation.recording import Recording
 from mep_neuro.simulation.stimulus import Stimulus, present
 
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]
-PROGRESS_EVERY = 20  # steps
+Values = Callable[[Projection], dict[str, Array]]
 
 
 class ProjectionTable(dict[str, Any]):
@@ -45,17 +45,21 @@ class ProjectionTable(dict[str, Any]):
 
 @dataclass(frozen=True)
 class Converted:
-    """A network in Brian2; add monitors to `network` before the run.
+    """A network in Brian2; add monitors to `network` before the run, made inside `making()`.
 
     Attributes:
         network: The brian2.Network that holds everything.
         populations: NeuronGroup of each settling population: membrane v, rate r, current, drive, tau_mem.
-        projections: Synapses of each projection between settling populations: weight w, gain g.
+        projections: Synapses of each projection between settling populations: weight w, gain g. A
+            projection that is a dense product has a NeuronGroup of weights, (n_post * n_pre,).
         report: What is exact, and what is kept outside Brian2.
         source: The network it was made from.
         samples: Presentations at once: unit i of sample b is neuron b * n + i of its group.
         dt: Time step, seconds.
-        target: Code generation target.
+        target: Code generation target: 'numpy', 'cython' or 'cpp_standalone'.
+        notes: How the target was chosen, in sentences.
+        weight_values: The variables of a projection's object, by name.
+        program: The standalone program; None on the runtime targets.
     """
 
     network: Any
@@ -66,9 +70,75 @@ class Converted:
     samples: int
     dt: float
     target: str
+    notes: tuple[str, ...]
+    weight_values: Values
+    program: Program | None = None
+
+    @contextmanager
+    def making(self) -> Iterator[None]:
+        """Make monitors and other Brian2 objects for `network` inside; the same on every target.
+
+        with model.making():
+            model.network.add(brian2.StateMonitor(model.populations["hidden"], "v", record=True))
+        """
+        if self.program is None:
+            yield
+        else:
+            with self.program.making():
+                yield
+
+    def describe(self) -> str:
+        """Every object with its equations and sizes, as text."""
+        lines = [
+            f"network '{self.source.spec.name}': {self.samples} samples, dt {self.dt:g} s, {self.target}"
+        ]
+        for kind, table in (("population", self.populations), ("projection", self.projections)):
+            for name, made in table.items():
+                lines += [
+                    "",
+                    f"{kind} '{name}': {type(made).__name__} '{made.name}'",
+                    str(made.equations).strip(),
+                ]
+                lines += [f"{r.name}, at '{r.when}': {r.abstract_code}" for r in _operations(made)]
+        return "\n".join(lines)
+
+    @property
+    def equations(self) -> Mapping[str, Any]:
+        """Brian2's Equations of each population and projection, by the names of the file."""
+        return {name: made.equations for name, made in {**self.populations, **self.projections}.items()}
+
+    def with_weights(self, network: Network) -> "Converted":
+        """The same objects with the numbers of another network of the same topology file.
+
+        On a standalone program nothing is compiled again: the next run is told the new numbers.
+
+        Raises:
+            StimulusError: Its populations or synapses are others.
+        """
+        for name in self.projections:
+            ours, theirs = self.source.projections[name], network.projections.get(name)
+            if theirs is None or not all(
+                np.array_equal(getattr(ours.synapses, end), getattr(theirs.synapses, end))
+                for end in ("pre", "post")
+            ):
+                raise StimulusError(
+                    f"brian2: projection '{name}' has other synapses in the network given; convert that one"
+                )
+        model = replace(self, source=network)
+        if self.program is None:
+            model.set_weights()
+        return model
+
+    def set_weights(self) -> None:
+        """Write the weights of `source` into the Brian2 objects (runtime targets)."""
+        for name, made in self.projections.items():
+            for variable, value in self.weight_values(self.source.projections[name]).items():
+                setattr(made, variable, value)
 
     def present(self, stimulus: Stimulus | NDArray[np.floating]) -> Stimulus:
         """Set the drives to a stimulus (or features, shape (samples, n_input)), and v to 0.
+
+        A standalone program is told both when it starts.
 
         Raises:
             StimulusError: It does not fit the input population or the number of samples.
@@ -79,18 +149,21 @@ class Converted:
                 f"brian2: {shown.samples} presentations to a network converted for {self.samples}; "
                 f"convert with samples={shown.samples}"
             )
-        for name, group in self.populations.items():
-            group.drive = shown.drive[name].ravel()
-            group.v = 0.0
+        if self.program is None:
+            for name, group in self.populations.items():
+                group.drive = shown.drive[name].ravel()
+                group.v = 0.0
         return shown
 
     def membranes(self) -> dict[str, Array]:
         """Membranes v as they are now, shape (samples, n) each."""
-        return {name: self._by_sample(group.v) for name, group in self.populations.items()}
+        return {name: self.by_sample(group.v) for name, group in self.populations.items()}
 
     def rates(self) -> dict[str, Array]:
-        """Rates r as Brian2 has them now, shape (samples, n) each."""
-        return {name: self._by_sample(group.r) for name, group in self.populations.items()}
+        """Rates r as they are now, shape (samples, n) each."""
+        if self.program is None:
+            return {name: self.by_sample(group.r) for name, group in self.populations.items()}
+        return {name: self.source.populations[name].rate(v) for name, v in self.membranes().items()}
 
     def run(
         self,
@@ -109,94 +182,42 @@ class Converted:
             duration: Seconds, or a Brian2 time such as 100 * ms.
             tolerance: Stop once every sample's residual is at most this. None runs the whole
                 duration; `settled` then says whether the file's equilibrium.tolerance is met.
-            trace: Whether to record the rates after every step.
+            trace: Whether to record the rates after every step; a standalone program can only where
+                it was converted with trace=True.
             report: Brian2's own report, such as 'text'.
             progress: Called with (steps done, most steps) now and then.
 
         Returns:
-            The recording; row k of its curve and trace is the state after k + 1 steps.
+            The recording; row k of its curve and trace is the state after k + 1 steps. A standalone
+            program has a curve only with a trace.
 
         Raises:
             StimulusError: It does not fit the input population or the number of samples.
-            UnsupportedError: The user has set another device than 'runtime'.
+            UnsupportedError: The user has set another device than 'runtime' on a runtime target, or asks
+                a standalone program for what it was not built for.
+            BackendMissingError: A compiler is needed and missing.
+            BackendFailedError: The compiler or the program failed.
         """
-        began, brian2 = time.perf_counter(), import_brian2()
-        watch = _Watch(self, self.present(stimulus), duration, tolerance, progress)
-        clock = next(iter(self.populations.values())).clock
-        extra = [brian2.NetworkOperation(watch.look, clock=clock, when="end", name="ep_watch*")]
-        monitors = {
-            name: brian2.StateMonitor(group, "r", record=True, when="end", name="ep_trace*")
-            for name, group in self.populations.items()
-            if trace
-        }
-        extra += monitors.values()
-        self.network.add(extra)
-        try:
-            with code_generation(brian2, self.target), np.errstate(over="ignore", invalid="ignore"):
-                self.network.run(watch.most * self.dt * brian2.second, report=report, namespace={})
-        finally:
-            self.network.remove(extra)
-        rates = with_readout(self.source, self.rates())
-        return watch.recording(began, rates, {name: self._steps(m.r) for name, m in monitors.items()})
+        settle = runtime.settle if self.program is None else standalone.settle
+        recording: Recording = settle(
+            self,
+            self.present(stimulus),
+            max(1, round(float(duration) / self.dt)),
+            tolerance=tolerance,
+            trace=trace,
+            report=report,
+            progress=progress,
+        )
+        return recording
 
-    def _by_sample(self, values: Any) -> Array:
+    def by_sample(self, values: Any) -> Array:
+        """Values of one group, shape (samples, n)."""
         return np.array(values, dtype=np.float64).reshape(self.samples, -1)
 
-    def _steps(self, recorded: Any) -> Array:
+    def steps(self, recorded: Any) -> Array:
+        """What a StateMonitor of one group recorded, shape (steps, samples, n)."""
         return np.array(recorded, dtype=np.float64).T.reshape(recorded.shape[1], self.samples, -1)
 
 
-class _Watch:
-    """Measures the residual after every step, by the package's own arithmetic rather than Brian2's."""
-
-    def __init__(
-        self,
-        model: Converted,
-        stimulus: Stimulus,
-        duration: Any,
-        tolerance: float | None,
-        progress: Progress | None,
-    ) -> None:
-        self.most = max(1, round(float(duration) / model.dt))
-        self._model, self._stop, self._progress = model, tolerance is not None, progress
-        self._tolerance = model.source.spec.equilibrium.tolerance if tolerance is None else tolerance
-        self._operator = currents(model.source)
-        self._drive = self._operator.join(stimulus.drive)
-        self._curve: list[Array] = []
-
-    def look(self) -> None:
-        """Measure, and stop the run once every sample has settled or diverged."""
-        rates = self._operator.rate(self._operator.join(self._model.membranes()))
-        residual = self._operator.residual(self._drive, rates)
-        self._curve.append(residual)
-        done = bool(np.all((residual <= self._tolerance) | ~np.isfinite(residual))) and self._stop
-        if done:
-            self._model.network.stop()
-        steps = len(self._curve)
-        if self._progress is not None and (done or steps % PROGRESS_EVERY == 0 or steps == self.most):
-            self._progress(steps, steps if done else self.most)
-
-    def recording(self, began: float, rates: Mapping[str, Array], trace: Mapping[str, Array]) -> Recording:
-        """What was seen; a sample has settled from the step after which it stayed within the tolerance."""
-        model, curve = self._model, np.stack(self._curve)
-        above = ~(curve <= self._tolerance)
-        last_above = len(curve) - np.argmax(above[::-1], axis=0)
-        steps = np.where(above.any(axis=0), np.minimum(last_above + 1, len(curve)), 1)
-        diverged = int(np.count_nonzero(~np.isfinite(curve[-1])))
-        notes = model.report.dropped
-        if diverged:
-            notes += (f"{diverged} of {model.samples} samples diverged; lower the weights or the gains",)
-        return Recording(
-            backend="brian2",
-            rates=rates,
-            steps=steps.astype(np.int64),
-            settled=~above[-1],
-            seconds=time.perf_counter() - began,
-            residual_curve=curve,
-            trace=trace,
-            counts={
-                "neurons": sum(map(len, model.populations.values())) / model.samples,
-                "synapses": sum(map(len, model.projections.values())) / model.samples,
-            },
-            notes=notes,
-        )
+def _operations(made: Any) -> list[Any]:
+    return [part for part in made.contained_objects if getattr(part, "abstract_code", None)]

@@ -11,10 +11,11 @@ from mep_neuro.errors import UnsupportedError
 from mep_neuro.simulation.network import Network, Population, Projection
 
 RATES = {
-    "hard_sigmoid": "clip(v, 0, 1)",
-    "relu": "clip(v, 0, inf)",
-    "tanh": "tanh(v)",
+    "hard_sigmoid": "clip({v}, 0, 1)",
+    "relu": "clip({v}, 0, inf)",
+    "tanh": "tanh({v})",
 }
+RESERVED = ("ep_clock", "ep_network")  # objects of our own beside those of the file
 
 
 def inner_projections(network: Network) -> tuple[Projection, ...]:
@@ -30,24 +31,30 @@ def identifiers(names: Iterable[str]) -> list[str]:
         word = re.sub(r"[^A-Za-z0-9_]", "_", name)
         word = word if re.match(r"[A-Za-z]", word) else f"ep_{word}"
         same, number = word, 2
-        while word in found:
+        while word in found or word in RESERVED:
             word, number = f"{same}_{number}", number + 1
         found.append(word)
     return found
 
 
 def forward(identifier: str) -> str:
-    """Variable of the post group that sums w * r_pre of a projection."""
+    """Variable of the post group that sums w * sent_pre of a projection."""
     return f"ep_{identifier}_forward"
 
 
 def feedback(identifier: str) -> str:
-    """Variable of the pre group that sums g * w * r_post of a projection."""
+    """Variable of the pre group that sums g * w * sent_post of a projection."""
     return f"ep_{identifier}_feedback"
 
 
-def group_equations(population: Population, parts: Iterable[str]) -> str:
+def group_equations(population: Population, parts: Iterable[str], *, watched: bool = False) -> str:
     """Equations of a population whose current has these parts besides the drive.
+
+    Args:
+        population: The population.
+        parts: Variables into which its projections sum.
+        watched: Whether each unit notes the last step at which it was away from its fixed point
+            (`watching`): what a compiled program has in place of a look from outside.
 
     Raises:
         UnsupportedError: The neuron model or the activation has no equation here.
@@ -65,13 +72,21 @@ def group_equations(population: Population, parts: Iterable[str]) -> str:
     names = list(parts)
     lines = [
         "dv/dt = (-v + current) / tau_mem : 1",
-        f"r = {RATES[population.activation]} : 1",
+        f"r = {_rate(population, 'v')} : 1",
+        "sent = r : 1 (constant over dt)",
         f"current = {' + '.join(['drive', *names])} : 1",
         "drive : 1",
         *(f"{name} : 1" for name in names),
         "tau_mem : second (shared, constant)",
+        *(("away : integer", "tolerance : 1 (shared)") if watched else ()),
     ]
     return "\n".join(lines)
+
+
+def watching(population: Population) -> str:
+    """Run after each step: `away` becomes the step, where the rate at its start was not yet rho(current)."""
+    unsettled = f"abs(sent - {_rate(population, 'current')}) > tolerance"
+    return f"away = away + (t_in_timesteps - away) * int({unsettled})"
 
 
 def synapse_equations(identifier: str, *, own_feedback: bool = False) -> str:
@@ -81,7 +96,11 @@ def synapse_equations(identifier: str, *, own_feedback: bool = False) -> str:
         "w : 1",
         *(["b : 1"] if own_feedback else []),
         "g : 1 (constant)",
-        f"{forward(identifier)}_post = w * r_pre : 1 (summed)",
-        f"{feedback(identifier)}_pre = g * {back} * r_post : 1 (summed)",
+        f"{forward(identifier)}_post = w * sent_pre : 1 (summed)",
+        f"{feedback(identifier)}_pre = g * {back} * sent_post : 1 (summed)",
     ]
     return "\n".join(lines)
+
+
+def _rate(population: Population, membrane: str) -> str:
+    return RATES[population.activation].format(v=membrane)

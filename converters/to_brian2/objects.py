@@ -1,24 +1,31 @@
 """Brian2's objects, made without touching its global state."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mep_neuro.converters.to_brian2.equations import feedback, forward, group_equations, synapse_equations
+from mep_neuro.converters.to_brian2.equations import (
+    feedback,
+    forward,
+    group_equations,
+    synapse_equations,
+    watching,
+)
 from mep_neuro.errors import BackendMissingError, UnsupportedError
 from mep_neuro.simulation.network import Population, Projection
 
-TARGETS = ("numpy", "cython")
+Array = NDArray[np.float64]
 
 
 def import_brian2() -> Any:
-    """The brian2 module, its device 'runtime'.
+    """The brian2 module.
 
     Raises:
         BackendMissingError: It is not installed, or cannot be imported with the numpy at hand.
-        UnsupportedError: The user has set another device.
     """
     try:
         import brian2
@@ -29,19 +36,24 @@ def import_brian2() -> Any:
             f"brian2: cannot be imported with numpy {np.__version__} ({error}); "
             "pip install 'mep-neuro[brian2]' chooses versions that fit (brian2 2.9 needs numpy below 2.4)"
         ) from error
-    if brian2.get_device() is not brian2.all_devices["runtime"]:
-        raise UnsupportedError(
-            "brian2: another device than 'runtime' is set; call brian2.set_device('runtime')"
-        )
     return brian2
 
 
-def code_object_class(target: str) -> Any:
-    """Brian2's class behind the name of a code generation target, to be given to each object.
+def require_runtime(brian2: Any) -> None:
+    """Refuse to make runtime objects on another device.
 
     Raises:
-        UnsupportedError: The name is none of `TARGETS`.
+        UnsupportedError: The user has set another device.
     """
+    if brian2.get_device() is not brian2.all_devices["runtime"]:
+        raise UnsupportedError(
+            "brian2: another device than 'runtime' is set; call brian2.set_device('runtime'), or convert "
+            "with target='cpp_standalone'"
+        )
+
+
+def code_object_class(target: str) -> Any:
+    """Brian2's class behind a runtime target, to be given to each object; None for a standalone program."""
     if target == "numpy":
         from brian2.codegen.runtime.numpy_rt import NumpyCodeObject
 
@@ -50,73 +62,88 @@ def code_object_class(target: str) -> Any:
         from brian2.codegen.runtime.cython_rt import CythonCodeObject
 
         return CythonCodeObject
-    raise UnsupportedError(f"brian2: unknown code generation target '{target}'; use {' or '.join(TARGETS)}")
+    return None
 
 
 @contextmanager
-def code_generation(brian2: Any, target: str) -> Iterator[None]:
-    """Give objects without a class of their own (a user's monitors) the target, while they are made."""
-    before = brian2.prefs["codegen.target"]
-    brian2.prefs["codegen.target"] = target
+def preferences(brian2: Any, changed: Mapping[str, Any]) -> Iterator[None]:
+    """Brian2's preferences with these values, and as they were afterwards."""
+    before = {name: brian2.prefs[name] for name in changed}
     try:
+        for name, value in changed.items():
+            brian2.prefs[name] = value
         yield
     finally:
-        brian2.prefs["codegen.target"] = before
+        for name, value in before.items():
+            brian2.prefs[name] = value
 
 
-def neuron_group(
-    brian2: Any,
-    population: Population,
-    identifier: str,
-    parts: list[str],
-    samples: int,
-    clock: Any,
-    code_class: Any,
-) -> Any:
-    """The NeuronGroup of a population, once for each sample."""
-    group = brian2.NeuronGroup(
-        samples * population.size,
-        group_equations(population, parts),
-        method="euler",
-        namespace={},
-        name=identifier,
-        clock=clock,
-        dtype=np.float64,
-        codeobj_class=code_class,
-    )
-    group.tau_mem = population.tau_mem * brian2.second
-    return group
+@dataclass(frozen=True)
+class Maker:
+    """What the objects of one model share.
+
+    Attributes:
+        brian2: The module.
+        samples: Presentations at once: every population and projection is made once for each.
+        clock: Their clock.
+        code_class: Class of their code; None on a standalone device.
+        watched: Whether units note when they were last away from the fixed point (standalone).
+    """
+
+    brian2: Any
+    samples: int
+    clock: Any
+    code_class: Any
+    watched: bool
+
+    def neuron_group(self, population: Population, identifier: str, parts: list[str]) -> Any:
+        """The NeuronGroup of a population."""
+        equations = group_equations(population, parts, watched=self.watched)
+        group = self.group(self.samples * population.size, equations, identifier)
+        group.tau_mem = population.tau_mem * self.brian2.second
+        if self.watched:
+            group.run_regularly(
+                watching(population), when="end", clock=self.clock, name=f"{identifier}_watch"
+            )
+        return group
+
+    def group(self, size: int, equations: str, identifier: str) -> Any:
+        """A NeuronGroup of these equations."""
+        # Euler is the reference's step; Brian2 itself would choose an exact one, and take another path.
+        return self.brian2.NeuronGroup(size, equations, method="euler", name=identifier, **self._shared())
+
+    def synapses(self, projection: Projection, identifier: str, pre: Any, post: Any) -> Any:
+        """The Synapses of a projection; its weights are given by `projection_values`."""
+        made = self.brian2.Synapses(
+            pre,
+            post,
+            synapse_equations(identifier, own_feedback=projection.feedback_weight is not None),
+            name=identifier,
+            **self._shared(),
+        )
+        one, sample = projection.synapses, np.arange(self.samples)[:, None]
+        made.connect(
+            i=(one.pre + sample * (len(pre) // self.samples)).ravel(),
+            j=(one.post + sample * (len(post) // self.samples)).ravel(),
+        )
+        return made
+
+    def _shared(self) -> dict[str, Any]:
+        return {
+            "namespace": {},
+            "clock": self.clock,
+            "dtype": np.float64,
+            "codeobj_class": self.code_class,
+        }
 
 
-def synapses(
-    brian2: Any,
-    projection: Projection,
-    identifier: str,
-    ends: tuple[Any, Any],
-    samples: int,
-    code_class: Any,
-) -> Any:
-    """The Synapses of a projection, once for each sample; `ends` are the pre and the post group."""
-    made = brian2.Synapses(
-        *ends,
-        synapse_equations(identifier, own_feedback=projection.feedback_weight is not None),
-        namespace={},
-        name=identifier,
-        clock=ends[1].clock,
-        dtype=np.float64,
-        codeobj_class=code_class,
-    )
+def projection_values(projection: Projection, samples: int) -> dict[str, Array]:
+    """The variables of a projection's Synapses, shape (samples * synapses,) each."""
     one = projection.synapses
-    sample = np.arange(samples)[:, None]
-    made.connect(
-        i=(one.pre + sample * (len(ends[0]) // samples)).ravel(),
-        j=(one.post + sample * (len(ends[1]) // samples)).ravel(),
-    )
-    made.w = np.tile(projection.forward_weights, samples)
+    values = {"w": np.tile(projection.forward_weights, samples), "g": np.tile(one.gain, samples)}
     if projection.feedback_weight is not None:
-        made.b = np.tile(one.scale * projection.feedback_weight.ravel()[one.slot], samples)
-    made.g = np.tile(one.gain, samples)
-    return made
+        values["b"] = np.tile(one.scale * projection.feedback_weight.ravel()[one.slot], samples)
+    return values
 
 
 def part_names(projections: list[tuple[Projection, str]], population: str) -> list[str]:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mep_neuro.converters.home import home
 from mep_neuro.converters.to_lava.launch import clean_environment, launch
 from mep_neuro.errors import BackendFailedError, BackendMissingError
 
@@ -43,14 +44,6 @@ class LavaEnvironment:
     python: Path
     version: str
     python_version: str
-
-
-def home() -> Path:
-    """Where environments lie: MEP_NEURO_HOME, or mep-neuro in the user's cache folder."""
-    own = os.environ.get("MEP_NEURO_HOME")
-    if own:
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mep-neuro"
 
 
 def find() -> LavaEnvironment | None:
@@ -149,7 +142,8 @@ def _mark_ready(folder: Path) -> LavaEnvironment:
 
 
 def _folder(python_version: str) -> Path:
-    return home() / f"lava-{LAVA}-py{python_version}"
+    folder: Path = home() / f"lava-{LAVA}-py{python_version}"
+    return folder
 
 
 def _read(folder: Path) -> LavaEnvironment | None:

@@ -13,6 +13,7 @@ from mep_neuro.cli.held_out import (
     NeuronOption,
     RunArgument,
     SamplesOption,
+    TargetOption,
     ToleranceOption,
     check_tolerance,
     held_out,
@@ -32,6 +33,7 @@ def compare(
     ] = "torch,brian2,loihi-emulator",
     data: DataOption = None,
     samples: SamplesOption = 100,
+    target: TargetOption = None,
     tolerance: ToleranceOption = None,
     neuron: NeuronOption = None,
     report: Annotated[
@@ -56,9 +58,10 @@ def compare(
     for name in names:
         require(name)
     held = held_out(folder, data, samples, neuron)
-    comparison = settle_on(names, held, quiet=json)
+    comparison = settle_on(names, held, quiet=json, target=target)
     if report is not None:
-        _write(report, held, comparison, _command(folder, names, data, samples, tolerance, neuron, report))
+        command = _command(folder, names, data, samples, tolerance, neuron, target, report)
+        _write(report, held, comparison, command)
     if json:
         deviations = {name: d.as_dict() for name, d in comparison.deviations.items()}
         backends = {name: summary(comparison, name) for name in comparison.recordings}
@@ -76,10 +79,12 @@ def _command(
     samples: int,
     tolerance: float | None,
     neuron: str | None,
+    target: str | None,
     report: Path,
 ) -> str:
     words = ["mep-neuro", "compare", folder, "--on", ",".join(names), "--samples", str(samples)]
     words += ["--data", data] if data is not None else []
+    words += ["--target", target] if target is not None else []
     words += ["--tolerance", f"{tolerance:g}"] if tolerance is not None else []
     words += ["--neuron", neuron] if neuron is not None else []
     return shlex.join([*words, "--report", str(report)])

@@ -43,6 +43,14 @@ NeuronOption = Annotated[
         help="rate, sif, sigma_delta, annealed_sigma_delta or lif, instead of the file's.",
     ),
 ]
+TargetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        metavar="NAME",
+        help="Brian2's code: numpy, cython, cpp_standalone, or auto by the size of the work.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 

@@ -11,6 +11,7 @@ from mep_neuro.cli.held_out import (
     NeuronOption,
     RunArgument,
     SamplesOption,
+    TargetOption,
     ToleranceOption,
     check_tolerance,
     held_out,
@@ -30,6 +31,7 @@ def run(
     ] = "torch",
     data: DataOption = None,
     samples: SamplesOption = 100,
+    target: TargetOption = None,
     tolerance: ToleranceOption = None,
     plots: Annotated[
         Path | None, typer.Option("--plots", metavar="DIR", help="Draw pictures into a folder.")
@@ -51,7 +53,7 @@ def run(
     check_tolerance(tolerance)
     require(on)
     held = held_out(folder, data, samples, neuron)
-    comparison = settle_on([on], held, quiet=json, trace=plots is not None)
+    comparison = settle_on([on], held, quiet=json, trace=plots is not None, target=target)
     drawn = None if plots is None else draw(plots, held, comparison, on)
     if json:
         told = {"backend": on, **summary(comparison, on), "deviation": _deviation(comparison, on)}

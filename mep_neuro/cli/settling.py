@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from mep_neuro.cli.held_out import HeldOut
 from mep_neuro.cli.output import note, progress
 
@@ -12,17 +14,29 @@ if TYPE_CHECKING:
 _PARTS = 100  # of each back end's work: its own totals are steps or samples
 
 
-def settle_on(names: Sequence[str], held: HeldOut, *, quiet: bool, trace: bool = False) -> "Comparison":
+def settle_on(
+    names: Sequence[str],
+    held: HeldOut,
+    *,
+    quiet: bool,
+    trace: bool = False,
+    target: str | None = None,
+) -> "Comparison":
     """Run the back ends one after the other, where they can with a trace of every step.
 
+    `target` is that of Brian2's code.
+
     Raises:
+        BadParameter: A target is given, and Brian2 is not among the back ends.
         MepNeuroError: A back end is unknown, missing, failed, or cannot express the network.
     """
     from mep_neuro.backends.comparison import compare_backends
     from mep_neuro.backends.registry import REFERENCE
     from mep_neuro.simulation.recording import RunOptions
 
-    options = RunOptions(trace=trace)
+    if target is not None and "brian2" not in names:
+        raise typer.BadParameter("only brian2 has targets; add --on brian2", param_hint="--target")
+    options = RunOptions(trace=trace, target=target or RunOptions.target)
     order = list(dict.fromkeys([REFERENCE, *names]))
     with progress(_PARTS * len(order), f"settling on {', '.join(order)}", quiet=quiet) as advance:
         shown = 0

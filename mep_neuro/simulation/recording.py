@@ -20,6 +20,7 @@ class RunOptions:
         chip: Chip profile of the back ends that need one.
         time_limit: Seconds after which a back end in a process of its own is stopped.
         progress: Called with (done, total) of the back end's own steps.
+        target: Code generation target of Brian2: numpy, cython, cpp_standalone, or auto.
     """
 
     tolerance: float = 1e-11
@@ -28,6 +29,7 @@ class RunOptions:
     chip: str = "loihi2"
     time_limit: float = 600.0
     progress: Callable[[int, int], None] | None = None
+    target: str = "auto"
 
 
 @dataclass(frozen=True)

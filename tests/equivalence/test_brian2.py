@@ -89,8 +89,9 @@ def features_for(network: Network, samples: int = SAMPLES) -> Array:
 
 def membranes(model: Converted, features: Array, steps: int = STEPS) -> dict[str, Array]:
     """Membranes before each step, by monitors that a user would add: (steps, samples, n)."""
-    monitors = {name: b2.StateMonitor(g, "v", record=True) for name, g in model.populations.items()}
-    model.network.add(monitors.values())
+    with model.making():
+        monitors = {name: b2.StateMonitor(g, "v", record=True) for name, g in model.populations.items()}
+        model.network.add(monitors.values())
     model.run(features, steps * model.dt)
     return {n: np.array(m.v).T.reshape(steps, model.samples, -1) for n, m in monitors.items()}
 
@@ -117,11 +118,20 @@ def test_every_membrane_at_every_step(name: str) -> None:
 
 
 @pytest.mark.slow  # compiles for about a minute the first time
+@pytest.mark.parametrize("target", ["cython", "cpp_standalone"])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_membrane_at_every_step_compiled(name: str) -> None:
+def test_every_membrane_at_every_step_compiled(name: str, target: str) -> None:
     network = NETWORKS[name]()
     features = features_for(network)
-    ours = membranes(convert(network, samples=SAMPLES, target="cython"), features)
+    ours = membranes(convert(network, samples=SAMPLES, target=target), features)
+    assert deviation(ours, expected(network, features)) <= TOLERANCE
+
+
+@pytest.mark.parametrize("name", ["digits_mlp", "mixed"])
+def test_dense_products_take_the_same_steps(name: str) -> None:
+    network = NETWORKS[name]()
+    features = features_for(network)
+    ours = membranes(convert(network, samples=SAMPLES, connectivity="dense"), features)
     assert deviation(ours, expected(network, features)) <= TOLERANCE
 
 

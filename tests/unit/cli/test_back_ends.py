@@ -55,6 +55,17 @@ def test_run_on_brian2_is_within_its_tolerance(folder: str) -> None:
     assert "against torch: largest difference of a rate" in result.stdout
 
 
+def test_a_target_is_brian2s_own(folder: str) -> None:
+    result = call("run", folder, "--on", "brian2", "--target", "fortran", "--samples", 2)
+    assert result.exit_code == 2
+    assert "unknown code generation target 'fortran'; use numpy, cython, cpp_standalone or auto" in (
+        result.output
+    ) + str(result.exception)
+    assert call("run", folder, "--target", "numpy", "--samples", 2).exit_code == 2
+    told = printed(call("run", folder, "--on", "brian2", "--samples", 2, "--json"))
+    assert told["notes"][0].startswith("target numpy (auto: ")
+
+
 def test_a_deviation_above_the_tolerance_ends_in_1(folder: str) -> None:
     result = call("run", folder, "--on", "loihi-emulator", "--samples", 4, "--tolerance", "1e-9", "--json")
     assert result.exit_code == 1

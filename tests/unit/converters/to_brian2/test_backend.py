@@ -262,7 +262,7 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: convert(layers(), target="cpp"),
         UnsupportedError,
-        "brian2: unknown code generation target 'cpp'; use numpy or cython",
+        "brian2: unknown code generation target 'cpp'; use numpy, cython, cpp_standalone or auto",
     ),
 ]
 
@@ -280,14 +280,17 @@ def in_a_python_of_its_own(code: str) -> subprocess.CompletedProcess[str]:
 def test_another_device_is_refused_until_it_is_set_back() -> None:
     done = in_a_python_of_its_own(
         "import brian2\n"
-        "from mep_neuro.converters.to_brian2.objects import import_brian2\n"
+        "from mep_neuro.converters.to_brian2.objects import require_runtime\n"
         "from mep_neuro.errors import UnsupportedError\n"
         "brian2.set_device('cpp_standalone', build_on_run=False)\n"
-        "try:\n    import_brian2()\nexcept UnsupportedError as error:\n    print(error)\n"
+        "try:\n    require_runtime(brian2)\nexcept UnsupportedError as error:\n    print(error)\n"
         "brian2.set_device('runtime')\n"
-        "import_brian2()\n"
+        "require_runtime(brian2)\n"
     )
-    message = "brian2: another device than 'runtime' is set; call brian2.set_device('runtime')\n"
+    message = (
+        "brian2: another device than 'runtime' is set; call brian2.set_device('runtime'), or convert with "
+        "target='cpp_standalone'\n"
+    )
     assert (done.stdout, done.returncode) == (message, 0), done.stderr
 
 

@@ -31,6 +31,7 @@ def test_the_equations_of_a_population(population: Population) -> None:
     assert group_equations(population, ["ep_a_forward", "ep_b_feedback"]).splitlines() == [
         "dv/dt = (-v + current) / tau_mem : 1",
         "r = clip(v, 0, 1) : 1",
+        "sent = r : 1 (constant over dt)",
         "current = drive + ep_a_forward + ep_b_feedback : 1",
         "drive : 1",
         "ep_a_forward : 1",
@@ -43,8 +44,8 @@ def test_the_equations_of_a_projection_hold_one_weight() -> None:
     assert synapse_equations("out").splitlines() == [
         "w : 1",
         "g : 1 (constant)",
-        "ep_out_forward_post = w * r_pre : 1 (summed)",
-        "ep_out_feedback_pre = g * w * r_post : 1 (summed)",
+        "ep_out_forward_post = w * sent_pre : 1 (summed)",
+        "ep_out_feedback_pre = g * w * sent_post : 1 (summed)",
     ]
 
 

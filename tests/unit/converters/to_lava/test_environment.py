@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mep_neuro.converters.home import home as where
 from mep_neuro.converters.to_lava import environment
 from mep_neuro.errors import BackendFailedError, BackendMissingError
 
@@ -31,13 +32,13 @@ def make(home: Path, content: str, python: str = sys.executable, version: str = 
 
 def test_the_home_is_the_users_choice_then_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MEP_NEURO_HOME", str(tmp_path))
-    assert environment.home() == tmp_path
+    assert where() == tmp_path
     monkeypatch.delenv("MEP_NEURO_HOME")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert environment.home() == tmp_path / "cache" / "mep-neuro"
+    assert where() == tmp_path / "cache" / "mep-neuro"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert environment.home() == tmp_path / ".cache" / "mep-neuro"
+    assert where() == tmp_path / ".cache" / "mep-neuro"
 
 
 def test_without_an_environment_the_command_is_named(home: Path) -> None:
