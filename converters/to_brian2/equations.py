@@ -47,7 +47,9 @@ def feedback(identifier: str) -> str:
     return f"ep_{identifier}_feedback"
 
 
-def group_equations(population: Population, parts: Iterable[str], *, watched: bool = False) -> str:
+def group_equations(
+    population: Population, parts: Iterable[str], *, watched: bool = False, held: bool = True
+) -> str:
     """Equations of a population whose current has these parts besides the drive.
 
     Args:
@@ -55,6 +57,8 @@ def group_equations(population: Population, parts: Iterable[str], *, watched: bo
         parts: Variables into which its projections sum.
         watched: Whether each unit notes the last step at which it was away from its fixed point
             (`watching`): what a compiled program has in place of a look from outside.
+        held: Whether the rate is computed once at the start of a step, rather than by each synapse;
+            False where code at the start of a step writes v.
 
     Raises:
         UnsupportedError: The neuron model or the activation has no equation here.
@@ -73,7 +77,7 @@ def group_equations(population: Population, parts: Iterable[str], *, watched: bo
     lines = [
         "dv/dt = (-v + current) / tau_mem : 1",
         f"r = {_rate(population, 'v')} : 1",
-        "sent = r : 1 (constant over dt)",
+        f"sent = r : 1{' (constant over dt)' if held else ''}",
         f"current = {' + '.join(['drive', *names])} : 1",
         "drive : 1",
         *(f"{name} : 1" for name in names),

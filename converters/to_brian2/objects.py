@@ -78,6 +78,13 @@ def preferences(brian2: Any, changed: Mapping[str, Any]) -> Iterator[None]:
             brian2.prefs[name] = value
 
 
+@contextmanager
+def code_generation(brian2: Any, target: str) -> Iterator[None]:
+    """Give objects without a class of their own (a user's monitors) the target, while they are made."""
+    with preferences(brian2, {"codegen.target": target}):
+        yield
+
+
 @dataclass(frozen=True)
 class Maker:
     """What the objects of one model share.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mep_neuro.converters.to_brian2.objects import import_brian2, preferences, require_runtime
+from mep_neuro.converters.to_brian2.objects import code_generation, import_brian2, require_runtime
 from mep_neuro.converters.to_brian2.seen import recording
 from mep_neuro.simulation.currents import currents
 from mep_neuro.simulation.recording import Recording
@@ -47,7 +47,7 @@ def settle(
     try:
         # Objects without a class of their own (a user's monitors) are made now, for this target.
         with (
-            preferences(brian2, {"codegen.target": model.target}),
+            code_generation(brian2, model.target),
             np.errstate(over="ignore", invalid="ignore"),
         ):
             model.network.run(most * model.dt * brian2.second, report=report, namespace={})

@@ -175,7 +175,7 @@ def _unit_text(
     optimizer = "none" if continual else learning.optimizer
     plastic = population.plastic_bias and not continual
     lines = [
-        group_equations(population, rules.drive_parts(into, back)),
+        group_equations(population, rules.drive_parts(into, back), held=False),
         *rules.group_variables(output=output, optimizer=optimizer),
     ]
     tick = rules.unit_learning(maker.times, optimizer, plastic=plastic, output=output)

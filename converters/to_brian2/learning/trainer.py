@@ -13,7 +13,12 @@ from mep_neuro.converters.to_brian2.learning.metrics import EpochMetrics
 from mep_neuro.converters.to_brian2.learning.plastic import Maker, Plastic, make_plastic, namespace
 from mep_neuro.converters.to_brian2.learning.schedule import Schedule, schedule
 from mep_neuro.converters.to_brian2.learning.timetable import timetable
-from mep_neuro.converters.to_brian2.objects import code_generation, code_object_class, import_brian2
+from mep_neuro.converters.to_brian2.objects import (
+    code_generation,
+    code_object_class,
+    import_brian2,
+    require_runtime,
+)
 from mep_neuro.errors import SettleError
 from mep_neuro.simulation.network import Network
 from mep_neuro.simulation.readout import classes
@@ -67,6 +72,7 @@ class Trainer:
         """
         refuse_unlearnable(network)
         brian2, step = import_brian2(), network.spec.equilibrium.dt if dt is None else dt
+        require_runtime(brian2)
         network = _encoded(network, features)
         times = timetable(network, step)
         self.plan: Schedule = schedule(network.spec, labels, epochs)
