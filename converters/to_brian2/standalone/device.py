@@ -1,6 +1,5 @@
 """A standalone device for one model, beside Brian2's own."""
 
-import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -24,15 +23,17 @@ def active(device: Any) -> Iterator[None]:
 
     Brian2's set_device would also copy the default clock's dt and reset the user's build options.
     """
-    # brian2.devices has an attribute `device` that hides its module of that name
-    devices: Any = importlib.import_module("brian2.devices.device")
-    names: Any = importlib.import_module("brian2.core.names")
-    before = devices.active_device, names.find_name
-    devices.active_device, names.find_name = device, device.own_name
+    from brian2.core.names import find_name
+    from brian2.devices.device import get_device
+
+    # The modules' own variables: brian2.devices has an attribute `device` that hides its module.
+    devices, names = get_device.__globals__, find_name.__globals__
+    before = devices["active_device"], names["find_name"]
+    devices["active_device"], names["find_name"] = device, device.own_name
     try:
         yield
     finally:
-        devices.active_device, names.find_name = before
+        devices["active_device"], names["find_name"] = before
 
 
 @cache
