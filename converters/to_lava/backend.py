@@ -1,6 +1,5 @@
 """The back end 'lava': real Lava processes, compared with the emulator at every step; and the export."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -9,12 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mep_neuro.chip.emulate import EmulatedRun, emulate
+from mep_neuro.chip.neuron_models import check_layout, check_neuron_model
 from mep_neuro.chip.profile import read_profile
 from mep_neuro.chip.quantize import Quantized, quantize
 from mep_neuro.converters.to_lava.bundle import read_bundle, write_bundle
+from mep_neuro.converters.to_lava.bundle_sigma_delta import sigma_delta_content
 from mep_neuro.converters.to_lava.environment import require
+from mep_neuro.converters.to_lava.lif_backend import lif_bundle, run_lif
+from mep_neuro.converters.to_lava.report import sigma_delta_report
 from mep_neuro.converters.to_lava.runner.bundle_file import Bundle
-from mep_neuro.converters.to_lava.session import LavaTrace, run_session
+from mep_neuro.converters.to_lava.session import LavaTrace, part_of_progress, run_session
 from mep_neuro.errors import StimulusError
 from mep_neuro.neurons.sigma_delta import SigmaDeltaState
 from mep_neuro.simulation.conversion import ConversionReport
@@ -55,6 +58,8 @@ def convert(
     *,
     features: NDArray[np.floating] | None = None,
     chip: str = "loihi2",
+    neuron: str = "sigma_delta",
+    populations: str = "merged",
 ) -> Converted:
     """Export a network as a bundle that numpy and Lava can run; Lava itself is not needed for it.
 
@@ -64,19 +69,28 @@ def convert(
         features: Inputs of the golden run, shape (samples, n_input), at most three are used; random
             numbers between 0 and 1 without.
         chip: Chip profile.
+        neuron: 'sigma_delta' (EPSigmaDelta, which is simulated until someone writes its microcode), or
+            'lif': Lava's stock processes alone.
+        populations: How the bundle is run unless told otherwise: 'merged' into one process, or 'separate'.
 
     Raises:
-        UnsupportedError: The network has units that EPSigmaDelta cannot express.
+        UnsupportedError: The network has units that the neuron cannot express.
         ChipRangeError: A number does not fit the chip.
         BundleError: The folder cannot be written.
     """
-    quantized = quantize(network, read_profile(chip))
+    check_neuron_model(neuron)
+    check_layout(populations)
     if features is None:
         features = np.random.default_rng(0).random((GOLDEN_SAMPLES, network.input.size))
-    bias = quantized.bias(present(network, features[:GOLDEN_SAMPLES]))
+    stimulus = present(network, features[:GOLDEN_SAMPLES])
+    if neuron == "lif":
+        report = lif_bundle(network, stimulus, Path(path), chip, populations)
+        return Converted(Path(path), read_bundle(Path(path)), report)
+    quantized = quantize(network, read_profile(chip))
+    bias = quantized.bias(stimulus)
     steps = _steps(emulate(quantized, bias, max_steps=GOLDEN_STEPS))
-    write_bundle(quantized, Path(path), bias, steps)
-    return Converted(Path(path), read_bundle(Path(path)), _report(quantized))
+    write_bundle(quantized, sigma_delta_content(quantized, bias, steps), Path(path), populations)
+    return Converted(Path(path), read_bundle(Path(path)), sigma_delta_report(quantized))
 
 
 def run(network: Network, features: NDArray[np.floating], options: RunOptions) -> Recording:
@@ -85,7 +99,8 @@ def run(network: Network, features: NDArray[np.floating], options: RunOptions) -
     Args:
         network: The float network.
         features: Shape (samples, n_input), as the data set gives them.
-        options: `chip`, `max_steps`, `time_limit`, `trace` and `progress` count here.
+        options: `chip`, `neuron`, `populations`, `max_steps`, `time_limit`, `trace` and `progress`
+            count here.
 
     Returns:
         Rates of Lava's own states. `counts['lava_mismatches']` is in how many places s, v or sigma
@@ -98,8 +113,13 @@ def run(network: Network, features: NDArray[np.floating], options: RunOptions) -
         ChipRangeError: A number does not fit the chip.
         StimulusError: The features do not fit the network.
     """
+    check_neuron_model(options.neuron)
+    check_layout(options.populations)
     began = perf_counter()
     require()
+    if options.neuron == "lif":
+        recording: Recording = run_lif(network, features, options)
+        return recording
     quantized = quantize(network, read_profile(options.chip))
     stimulus = present(network, features)
     if stimulus.samples == 0:
@@ -111,8 +131,15 @@ def run(network: Network, features: NDArray[np.floating], options: RunOptions) -
     drive = operator.join(stimulus.drive)
     for rows in _sessions(bias.shape, steps):
         left = max(0.0, options.time_limit - (perf_counter() - began))
-        report = _progress(options, bias.shape[0], rows)
-        lava = run_session(quantized, bias[rows], steps, time_limit=left, progress=report)
+        report = part_of_progress(options, bias.shape[0], rows)
+        lava = run_session(
+            quantized,
+            bias[rows],
+            steps,
+            time_limit=left,
+            populations=options.populations,
+            progress=report,
+        )
         emulated = emulate(quantized, bias[rows], steps=steps, trace=True).trace
         curve = [operator.residual(drive[rows], s / quantized.s_max) for s in lava.s[:CURVE_STEPS]]
         parts.append(_Part(lava, count_mismatches(lava, emulated), np.array(curve), options.trace))
@@ -156,15 +183,6 @@ def _sessions(shape: tuple[int, ...], steps: int) -> list[slice]:
     return [slice(start, min(start + size, shape[0])) for start in range(0, shape[0], size)]
 
 
-def _progress(options: RunOptions, samples: int, rows: slice) -> Callable[[int, int], None] | None:
-    """Steps of one session as a part of all: (sample steps done, sample steps)."""
-    tell = options.progress
-    if tell is None:
-        return None
-    here = rows.stop - rows.start
-    return lambda done, steps: tell(rows.start * steps + here * done, samples * steps)
-
-
 def _recording(
     quantized: Quantized, parts: list[_Part], expected: EmulatedRun, options: RunOptions, seconds: float
 ) -> Recording:
@@ -204,26 +222,3 @@ def _notes(
             f"({int((~expected.settled).sum())} in the emulator)"
         )
     return tuple(notes)
-
-
-def _report(quantized: Quantized) -> ConversionReport:
-    network = quantized.network
-    ends = {name: {q.pre, q.post} for name, q in network.projections.items()}
-    inner = [name for name in ends if ends[name] <= set(quantized.offsets)]
-    half = 2.0 ** (8 - quantized.weight_bits - quantized.weight_exponent)
-    return ConversionReport(
-        target="lava",
-        exact=("every integer of every step equals the emulator's ('loihi-emulator')",),
-        approximated=(
-            *(f"population '{name}': rates in steps of 1/{quantized.s_max}" for name in quantized.names),
-            *(f"projection '{name}': weights rounded by at most {half:g}" for name in inner),
-        ),
-        dropped=(
-            *(
-                f"projection '{name}': float numbers in arrays.npz, for the host"
-                for name in ends
-                if name not in inner
-            ),
-            "learning, consolidation, equilibrium: not in the bundle",
-        ),
-    )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mep_neuro.cli.chip_options import CHIP_BACK_ENDS, PopulationsOption, TimeLimitOption, run_options
 from mep_neuro.cli.held_out import (
     DataOption,
     JsonOption,
@@ -37,6 +38,8 @@ def run(
         Path | None, typer.Option("--plots", metavar="DIR", help="Draw pictures into a folder.")
     ] = None,
     neuron: NeuronOption = None,
+    populations: PopulationsOption = None,
+    time_limit: TimeLimitOption = 600.0,
     json: JsonOption = False,
 ) -> None:
     """Settle a trained network on one simulator.
@@ -47,13 +50,16 @@ def run(
     prints the accuracy on the first 100 held-out samples, how many of them
     settled, in how many steps, and how far the rates are from torch's; with
     --plots DIR also traces, weights and, of spiking neurons, the raster.
+      mep-neuro run RUN --on lava --neuron lif --samples 10 --time-limit 900
+    counts the spikes of Lava's stock LIF neurons instead.
     """
     from mep_neuro.backends.registry import require
 
     check_tolerance(tolerance)
     require(on)
-    held = held_out(folder, data, samples, neuron)
-    comparison = settle_on([on], held, quiet=json, trace=plots is not None, target=target)
+    options = run_options(on, neuron, populations, time_limit)
+    held = held_out(folder, data, samples, None if on in CHIP_BACK_ENDS else neuron)
+    comparison = settle_on([on], held, quiet=json, trace=plots is not None, target=target, options=options)
     drawn = None if plots is None else draw(plots, held, comparison, on)
     if json:
         told = {"backend": on, **summary(comparison, on), "deviation": _deviation(comparison, on)}

@@ -1,6 +1,7 @@
 """Settle held-out samples on back ends with a progress bar for each, and tell what came out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -10,6 +11,7 @@ from mep_neuro.cli.output import note, progress
 
 if TYPE_CHECKING:
     from mep_neuro.backends.comparison import Comparison
+    from mep_neuro.simulation.recording import RunOptions
 
 _PARTS = 100  # of each back end's work: its own totals are steps or samples
 
@@ -21,6 +23,7 @@ def settle_on(
     quiet: bool,
     trace: bool = False,
     target: str | None = None,
+    options: "RunOptions | None" = None,
 ) -> "Comparison":
     """Run the back ends one after the other, where they can with a trace of every step.
 
@@ -36,7 +39,7 @@ def settle_on(
 
     if target is not None and "brian2" not in names:
         raise typer.BadParameter("only brian2 has targets; add --on brian2", param_hint="--target")
-    options = RunOptions(trace=trace, target=target or RunOptions.target)
+    chosen = replace(options or RunOptions(), trace=trace, target=target or RunOptions.target)
     order = list(dict.fromkeys([REFERENCE, *names]))
     with progress(_PARTS * len(order), f"settling on {', '.join(order)}", quiet=quiet) as advance:
         shown = 0
@@ -48,7 +51,7 @@ def settle_on(
                 advance(reached - shown)
                 shown = reached
 
-        return compare_backends(held.network, held.features, held.labels, names, options, follow)
+        return compare_backends(held.network, held.features, held.labels, names, chosen, follow)
 
 
 def summary(comparison: "Comparison", name: str) -> dict[str, Any]:

@@ -18,6 +18,8 @@ class RunOptions:
         max_steps: Steps after which a settle gives up.
         trace: Whether to record the rates at every step; of spiking neurons spikes and membranes.
         chip: Chip profile of the back ends that need one.
+        neuron: Neuron model of the chip's back ends: 'sigma_delta' (EPSigmaDelta), or 'lif'.
+        populations: How Lava runs them: 'merged' into one process, or 'separate'.
         time_limit: Seconds after which a back end in a process of its own is stopped.
         progress: Called with (done, total) of the back end's own steps.
         target: Code generation target of Brian2: numpy, cython, cpp_standalone, or auto.
@@ -27,6 +29,8 @@ class RunOptions:
     max_steps: int = 20_000
     trace: bool = False
     chip: str = "loihi2"
+    neuron: str = "sigma_delta"
+    populations: str = "merged"
     time_limit: float = 600.0
     progress: Callable[[int, int], None] | None = None
     target: str = "auto"

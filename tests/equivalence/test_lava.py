@@ -108,8 +108,32 @@ def emulated(quantized: Quantized, bias: Ints, steps: int = STEPS) -> SigmaDelta
     return trace
 
 
-def lava(quantized: Quantized, bias: Ints, steps: int = STEPS, time_limit: float = 60.0) -> LavaTrace:
-    return run_session(quantized, bias, steps, time_limit=time_limit)
+def lava(
+    quantized: Quantized,
+    bias: Ints,
+    steps: int = STEPS,
+    time_limit: float = 60.0,
+    populations: str = "merged",
+) -> LavaTrace:
+    return run_session(quantized, bias, steps, time_limit=time_limit, populations=populations)
+
+
+def convolutional(seed: int) -> Network:
+    convolution = {"type": "conv2d", "kernel": 3, "padding": 1}
+    return network(
+        {
+            "input": {"shape": [5], "role": "input"},
+            "a": {"shape": [2, 4, 4], "neuron": "u"},
+            "b": {"shape": [3, 4, 4], "neuron": "u"},
+            "out": {"shape": [3], "role": "output", "neuron": "u"},
+        },
+        {
+            "in": {"pre": "input", "post": "a", "connector": {"type": "dense"}},
+            "conv": {"pre": "a", "post": "b", "connector": convolution, "weight": {"gain": 0.5}},
+            "up": {"pre": "b", "post": "out", "connector": {"type": "dense"}, "weight": {"gain": 0.5}},
+        },
+        seed,
+    )
 
 
 CASES: dict[str, tuple[Callable[[int], Network], dict[str, Any]]] = {
@@ -120,6 +144,7 @@ CASES: dict[str, tuple[Callable[[int], Network], dict[str, Any]]] = {
     "layers, short messages": (layered, {"message_max": 3}),
     "layers, 5-bit weights": (layered, {"weight_bits": 5}),
     "layers, strong weights": (lambda seed: layered(seed, gain=3.0), {"state_bits": 8}),
+    "convolution, unrolled": (convolutional, {}),
     "cube, 8 bits": (cube, {"state_bits": 8}),
     "cube, 10 bits, threshold 2": (cube, {"state_bits": 10, "threshold": 2}),
 }
@@ -313,3 +338,37 @@ def test_a_temporary_folder_of_a_long_name_is_avoided(
     Path(tempfile.gettempdir()).mkdir()
     quantized = quantize(layered(1), read_profile("loihi2"))
     assert lava(quantized, random_bias(quantized, seed=1), steps=3).s.shape == (3, SAMPLES, 25)
+
+
+def test_separate_populations_give_the_merged_ones_integers() -> None:
+    quantized = quantize(layered(10), read_profile("loihi2"))
+    bias = random_bias(quantized, seed=4)
+    own = lava(quantized, bias, steps=60, populations="separate")
+    assert count_mismatches(own, emulated(quantized, bias, steps=60)) == 0
+
+
+def bundle_run(environment: LavaEnvironment, path: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [str(environment.python), str(path / "run_bundle.py"), str(path), *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_in_floating_point_it_settles_at_the_quantized_networks_own_fixed_point(
+    environment: LavaEnvironment, tmp_path: Path
+) -> None:
+    source = layered(11)
+    quantized = quantize(source, read_profile("loihi2"))
+    convert(source, tmp_path / "b")
+    bias = random_bias(quantized, seed=5)
+    np.savez(tmp_path / "in.npz", bias=bias)
+    files = ["--inputs", str(tmp_path / "in.npz"), "--out", str(tmp_path / "out.npz"), "--steps", "400"]
+    done = bundle_run(environment, tmp_path / "b", "--precision", "float", *files)
+    assert done.returncode == 0, done.stderr
+    with np.load(tmp_path / "out.npz") as out:
+        s = out["s"]
+    target = np.ldexp(s @ quantized.weight.toarray().T + bias, quantized.leak_shift - quantized.p)
+    np.testing.assert_allclose(s, np.clip(target, 0, quantized.s_max), atol=1e-6)
+    fixed = emulate(quantized, bias).s
+    assert 0.01 < np.abs(s - fixed).max() < 3  # the rounding of the state, and nothing else
+    refused = bundle_run(environment, tmp_path / "b", "--check", "--precision", "float")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--check compares integers; leave --precision float out" in refused.stderr

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 FORMAT = "mep-neuro-lava-bundle"
-VERSION = 1
+VERSION = 2
 NEURON_SEMANTICS = 1
 MANIFEST = "manifest.json"
 
@@ -27,7 +27,7 @@ class Bundle:
         path: Its folder.
         manifest: Parameters, populations, read-out and the sha256 of every file.
         arrays: Synapses (weight_post, weight_pre, weight), encoder and read-out, by name.
-        golden: Bias, s and v of a stored run at every step; see README.txt.
+        golden: Biases, and registers of a stored run at every step; see README.txt.
     """
 
     path: Path
@@ -37,7 +37,7 @@ class Bundle:
 
     @property
     def units(self) -> int:
-        """Number of units of all populations together."""
+        """Number of neurons of all populations together."""
         return int(self.manifest["units"])
 
 

@@ -1,4 +1,4 @@
-"""The neuron of the chip as a Lava process, with its bit-accurate model.
+"""The neuron of the chip as a Lava process, with a fixed-point and a floating-point model.
 
 Lava's compiler executes every .py file of this folder: importing them must have no effect.
 """
@@ -43,8 +43,9 @@ class EPSigmaDelta(AbstractProcess):  # type: ignore[misc]  # lava is not typed
         v_threshold: Smallest change of the rate that is sent.
         message_max: Largest message.
         register_bits: Width of sigma and v, sign included; at most 32.
-        traces: Path of an .npy file of int32 (rows, n) for each of `TRACED` to record. Step t is
+        traces: Path of an .npy file of (rows, all units) for each of `TRACED` to record. Step t is
             written to row t - 1, or to the last row. Reading a Var costs 22 us per element instead.
+        columns: Where this process's units lie in those rows, shape (n,).
     """
 
     def __init__(
@@ -58,11 +59,12 @@ class EPSigmaDelta(AbstractProcess):  # type: ignore[misc]  # lava is not typed
         message_max: int,
         register_bits: int,
         traces: dict[str, str],
+        columns: np.ndarray[Any, Any],
         **names: Any,
     ) -> None:
         """Declare ports and registers; names are prefixed, as Lava's models own short ones."""
         shape = bias.shape
-        super().__init__(ep_traces=traces, **names)
+        super().__init__(ep_traces=traces, ep_columns=columns, **names)
         self.a_in = InPort(shape=shape)
         self.s_out = OutPort(shape=shape)
         self.ep_bias = Var(shape=shape, init=bias)
@@ -110,10 +112,46 @@ class PyEPSigmaDeltaFixed(PyLoihiProcessModel):  # type: ignore[misc]  # lava is
         messages = np.clip(change, -self.ep_message_max, self.ep_message_max).astype(np.int32)
         self.ep_sigma, self.ep_v = sigma.astype(np.int32), v.astype(np.int32)
         self.ep_s = self.ep_s + messages
-        self._record({"s": self.ep_s, "v": self.ep_v, "sigma": self.ep_sigma, "messages": messages})
+        _record(self, messages)
         self.s_out.send(messages)
 
-    def _record(self, state: dict[str, np.ndarray[Any, Any]]) -> None:
-        for name, path in self.proc_params["ep_traces"].items():
-            rows = np.load(path, mmap_mode="r+")
-            rows[min(self.time_step, rows.shape[0]) - 1] = state[name]
+
+@implements(proc=EPSigmaDelta, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class PyEPSigmaDeltaFloat(PyLoihiProcessModel):  # type: ignore[misc]  # lava is not typed
+    """The same equations in real numbers: nothing is rounded, wrapped or clipped but the rate.
+
+    With v_threshold 0 it settles at the fixed point of the integer weights and biases itself.
+    """
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    ep_bias: np.ndarray[Any, Any] = LavaPyType(np.ndarray, float)
+    ep_sigma: np.ndarray[Any, Any] = LavaPyType(np.ndarray, float)
+    ep_v: np.ndarray[Any, Any] = LavaPyType(np.ndarray, float)
+    ep_s: np.ndarray[Any, Any] = LavaPyType(np.ndarray, float)
+    ep_dv: float = LavaPyType(float, float)
+    ep_p: float = LavaPyType(float, float)
+    ep_s_max: float = LavaPyType(float, float)
+    ep_v_threshold: float = LavaPyType(float, float)
+    ep_message_max: float = LavaPyType(float, float)
+    ep_register_bits: float = LavaPyType(float, float)
+
+    def run_spk(self) -> None:
+        """A time step in floating point."""
+        self.ep_sigma = self.ep_sigma + self.a_in.recv()
+        self.ep_v = self.ep_v * (1.0 - self.ep_dv / 4096.0) + self.ep_sigma + self.ep_bias
+        change = np.clip(self.ep_v / 2.0**self.ep_p, 0.0, self.ep_s_max) - self.ep_s
+        change = np.where(np.abs(change) >= self.ep_v_threshold, change, 0.0)
+        messages = np.clip(change, -self.ep_message_max, self.ep_message_max)
+        self.ep_s = self.ep_s + messages
+        _record(self, messages)
+        self.s_out.send(messages)
+
+
+def _record(model: Any, messages: np.ndarray[Any, Any]) -> None:
+    state = {"s": model.ep_s, "v": model.ep_v, "sigma": model.ep_sigma, "messages": messages}
+    for name, path in model.proc_params["ep_traces"].items():
+        rows = np.load(path, mmap_mode="r+")
+        rows[min(model.time_step, rows.shape[0]) - 1, model.proc_params["ep_columns"]] = state[name]

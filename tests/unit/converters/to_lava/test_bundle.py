@@ -14,6 +14,7 @@ from mep_neuro.chip.profile import read_profile
 from mep_neuro.chip.quantize import Quantized, quantize
 from mep_neuro.converters.to_lava.backend import convert
 from mep_neuro.converters.to_lava.bundle import RUNNER, RUNNER_FILES, read_bundle, write_bundle
+from mep_neuro.converters.to_lava.bundle_sigma_delta import sigma_delta_content
 from mep_neuro.converters.to_lava.runner.bundle_file import manifest_text
 from mep_neuro.errors import BundleError, UnsupportedError
 from mep_neuro.simulation.build import build
@@ -112,9 +113,9 @@ def test_the_runner_encodes_and_reads_out_as_we_do(tmp_path: Path, runner: Any, 
     source = network(readout)
     bundle, q = convert(source, tmp_path / "b").bundle, quantized(source)
     x = features(50)
-    np.testing.assert_array_equal(runner.encode(bundle, x), q.bias(present(source, x)))
+    np.testing.assert_array_equal(runner.bias_of(bundle, x), q.bias(present(source, x)))
     s = np.random.default_rng(1).integers(0, 257, (50, q.size))
-    results = runner._results(bundle, {"s": s})
+    results = runner.results(bundle, {"s": s}, s / 256)
     rates = with_readout(source, q.rates(s))
     np.testing.assert_array_equal(results["classes"], classes(source, rates))
     assert len(set(results["classes"])) > 1
@@ -151,9 +152,9 @@ def edit(folder: Path, **changes: Any) -> None:
 
 
 def test_another_version_is_refused(folder: Path) -> None:
-    edit(folder, version=2)
+    edit(folder, version=3)
     with pytest.raises(
-        BundleError, match=r"has version 2, known is 1; export the bundle again with this version"
+        BundleError, match=r"has version 3, known is 2; export the bundle again with this version"
     ):
         read_bundle(folder)
 
@@ -201,7 +202,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         BundleError, match=r"bundle: cannot be written: Not a directory; give a writable folder"
     ):
-        write_bundle(q, tmp_path / "file" / "bundle", np.zeros((1, 9), np.int32), 1)
+        write_bundle(q, sigma_delta_content(q, np.zeros((1, 9), np.int32), 1), tmp_path / "file" / "bundle")
 
 
 def test_units_without_an_integer_form_are_refused_by_name(tmp_path: Path) -> None:

@@ -1,0 +1,47 @@
+"""Options of the chip's back ends: the neuron model, how Lava runs the populations, and for how long."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from mep_neuro.simulation.recording import RunOptions
+
+ChipNeuronOption = Annotated[
+    str | None,
+    typer.Option(
+        "--neuron",
+        metavar="NAME",
+        help="sigma_delta (EPSigmaDelta, the default) or lif (Lava's stock neuron, a rate code).",
+    ),
+]
+PopulationsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--populations",
+        metavar="LAYOUT",
+        help="In Lava: merged into one process (the default) or separate.",
+    ),
+]
+TimeLimitOption = Annotated[
+    float,
+    typer.Option("--time-limit", min=0.0, metavar="SECONDS", help="Stop Lava after so long."),
+]
+CHIP_BACK_ENDS = ("loihi-emulator", "lava")
+
+
+def run_options(on: str, neuron: str | None, populations: str | None, time_limit: float) -> "RunOptions":
+    """The options of a run on one back end; elsewhere than on a chip the neuron replaces the file's.
+
+    Raises:
+        UnsupportedError: The back end has no such option, or a chip no such neuron.
+    """
+    from mep_neuro.chip.neuron_models import check_neuron_model
+    from mep_neuro.errors import UnsupportedError
+    from mep_neuro.simulation.recording import RunOptions
+
+    if populations is not None and on != "lava":
+        raise UnsupportedError(f"back end '{on}': --populations is for lava; leave it out")
+    model = "sigma_delta" if neuron is None or on not in CHIP_BACK_ENDS else neuron
+    check_neuron_model(model)
+    return RunOptions(neuron=model, populations=populations or "merged", time_limit=time_limit)
