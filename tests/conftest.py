@@ -1,4 +1,4 @@
-"""Settings of every test: few threads, repeatable hypothesis in CI, and no silent skips there."""
+"""Settings of every test: few threads, whole files to workers; in CI repeatable draws and no silent skips."""
 
 import os
 from collections.abc import Generator
@@ -25,6 +25,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=os.environ.get("MEP_NEURO_NO_SKIP") == "1",
         help="a skip that is not expected fails (also: MEP_NEURO_NO_SKIP=1)",
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Workers of pytest-xdist (`-n 2`) take whole files, in order: what a file makes once is made once."""
+    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+        config.option.dist, config.option.loadscopereorder = "loadfile", False
 
 
 @pytest.hookimpl(wrapper=True)
