@@ -4,13 +4,17 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mep_neuro.backends.run_folder import RunFolder
-from mep_neuro.errors import RunFolderError
+from mep_neuro.errors import RunFolderError, UnsupportedError
+from mep_neuro.topology.spec import NetworkSpec
+
+if TYPE_CHECKING:
+    from mep_neuro.equilibrium.model import EquilibriumNetwork
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -50,21 +54,44 @@ def learned_in(run: str | Path) -> Learned:
     return Learned(folder.weights(), folder.state(), str(run))
 
 
-def check_learned(learned: Learned, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Refuse what another network learned.
-
-    Args:
-        learned: What is to be gone on with.
-        shapes: Of every array of the network.
+def take_weights(net: "EquilibriumNetwork", learned: Learned) -> None:
+    """Give the network the weights that an earlier task left.
 
     Raises:
-        RunFolderError: Names the first array that does not fit.
+        RunFolderError: They are another network's; names the first array that does not fit.
     """
     there = {name: array.shape for name, array in learned.weights.items()}
-    wrong = sorted(name for name in {*there, *shapes} if there.get(name) != shapes.get(name))
+    own = {name: array.shape for name, array in net.arrays().items()}
+    wrong = sorted(name for name in {*there, *own} if there.get(name) != own.get(name))
     if wrong:
         name = wrong[0]
         raise RunFolderError(
             f"{learned.where}: weights {name!r}: shape {there.get(name, 'missing')}, the network's is "
-            f"{shapes.get(name, 'none of this name')}; go on after a training of this network"
+            f"{own.get(name, 'none of this name')}; go on after a training of this network"
         )
+    net.load_arrays(learned.weights)
+
+
+def go_on(trainer: Any, learned: Learned) -> None:
+    """Let a trainer go on after an earlier task.
+
+    Raises:
+        RunFolderError: What the topology wants kept was not measured there.
+    """
+    try:
+        trainer.go_on_after(learned.state)
+    except ValueError as error:
+        raise RunFolderError(
+            f"{learned.where}: {error}; train it to its end with the same consolidation section"
+        ) from error
+
+
+def refuse_tasks(spec: NetworkSpec, on: str, after: object) -> None:
+    """Refuse tasks one after another where a simulator learns.
+
+    Raises:
+        UnsupportedError: They were asked for.
+    """
+    if on != "torch" and (after is not None or spec.consolidation.importance is not None):
+        what = "consolidation.importance" if after is None else "going on after another task"
+        raise UnsupportedError(f"train: {what} is for torch; remove it, or leave out on='{on}'")

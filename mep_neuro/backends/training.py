@@ -15,14 +15,17 @@ from mep_neuro.backends.data.data_set import DataSet
 from mep_neuro.backends.data.load import load_data
 from mep_neuro.backends.registry import find_trainer
 from mep_neuro.backends.run_folder import RunFolder
-from mep_neuro.backends.tasks import Learned, check_learned, learned_in
-from mep_neuro.errors import RunFolderError, UnsupportedError
+from mep_neuro.backends.tasks import Arrays, Learned, go_on, learned_in, refuse_tasks, take_weights
+from mep_neuro.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from mep_neuro.equilibrium.model import EquilibriumNetwork
+    from mep_neuro.equilibrium.team import Team
     from mep_neuro.equilibrium.trainer import Gradient
 
 Metrics = dict[str, float]
+Start = tuple[int, Arrays, Arrays]
+"""Where a RUN stands: step, weights, state."""
 
 CHECKPOINT_SECONDS = 15.0
 """A checkpoint is written at the end of an epoch, and within a long one this often."""
@@ -60,6 +63,9 @@ def train(
 ) -> Training:
     """Train a network in place by its topology's learning section.
 
+    Started by torchrun, the processes share each batch, end with the same network, and the first one
+    writes the RUN folder (equilibrium/team.py).
+
     Args:
         net: The network; holds the trained weights afterwards.
         data: A data set, or what `load_data` reads.
@@ -90,22 +96,32 @@ def train(
     data.check(spec)
     epochs = spec.learning.epochs if epochs is None else epochs
     make = _maker(on, gradient, target)
-    _refuse_tasks(net, on, after)
-    before = None if after is None else _taken(net, after)
+    team = _team(on)
+    refuse_tasks(spec, on, after)
+    before = None if after is None else after.learned if isinstance(after, Training) else learned_in(after)
+    if before is not None:
+        take_weights(net, before)
     with ExitStack() as stack:
         run = None
         if out is not None:
             settings = {"data": data.name, "epochs": epochs, "rule": _rule(gradient)}
             settings |= {} if on == "torch" else {"on": on}
             settings |= {} if before is None else {"after": before.identity}
-            run = stack.enter_context(RunFolder.create(out, net.to_network(), settings, data.identity))
-            net.load_arrays(run.weights())
+            settings |= {} if team.size == 1 else {"processes": team.size}
+
+            def start() -> Start:
+                nonlocal run
+                run = stack.enter_context(RunFolder.create(out, net.to_network(), settings, data.identity))
+                return run.step, run.weights(), run.state()
+
+            step, weights, state = team.from_first(start)
+            net.load_arrays(weights)
         network = net.to_network() if run is None else run.network()
         trainer = make(net, network, data, epochs)
-        if run is not None and run.step > 0:
-            trainer.load_state(run.step, run.state())
+        if out is not None and step > 0:
+            trainer.load_state(step, state)
         elif before is not None:
-            _go_on(trainer, before)
+            go_on(trainer, before)
         else:
             trainer.prepare()
         keeper = _Keeper(trainer, net, data, run, on_update, on_epoch)
@@ -117,27 +133,19 @@ def train(
     return Training(keeper.records, held_out, keeper.run, Learned(trainer.arrays(), trainer.state()))
 
 
-def _refuse_tasks(net: "EquilibriumNetwork", on: str, after: object) -> None:
-    if on != "torch" and (after is not None or net.spec.consolidation.importance is not None):
-        what = "consolidation.importance" if after is None else "going on after another task"
-        raise UnsupportedError(f"train: {what} is for torch; remove it, or leave out on='{on}'")
+def _team(on: str) -> "Team":
+    """The processes that torchrun started, if it did.
 
+    Raises:
+        UnsupportedError: There are several, and a simulator is to learn.
+    """
+    from mep_neuro.equilibrium.team import Team, join
 
-def _taken(net: "EquilibriumNetwork", after: Training | str | Path) -> Learned:
-    """What an earlier task left, its weights taken by the network."""
-    learned = after.learned if isinstance(after, Training) else learned_in(after)
-    check_learned(learned, {name: array.shape for name, array in net.arrays().items()})
-    net.load_arrays(learned.weights)
-    return learned
-
-
-def _go_on(trainer: Any, before: Learned) -> None:
-    try:
-        trainer.go_on_after(before.state)
-    except ValueError as error:
-        raise RunFolderError(
-            f"{before.where}: {error}; train it to its end with the same consolidation section"
-        ) from error
+    join()
+    team = Team()
+    if team.size > 1 and on != "torch":
+        raise UnsupportedError(f"train: {team.size} processes share a batch in torch; leave out on='{on}'")
+    return team
 
 
 def predict_classes(

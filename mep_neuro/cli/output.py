@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +29,11 @@ def print_json(value: Mapping[str, Any]) -> None:
         value: Mapping of plain values, numpy numbers and arrays, paths; NaN and infinity become null.
     """
     print(json.dumps(_plain(value), indent=2, allow_nan=False))
+
+
+def first_process() -> bool:
+    """Whether this process speaks for all that torchrun started; True where it started none."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def print_errors(text: str) -> None:

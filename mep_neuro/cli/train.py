@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mep_neuro.cli.held_out import NeuronOption
-from mep_neuro.cli.output import note, print_json, progress
+from mep_neuro.cli.output import first_process, note, print_json, progress
 
 MOST_LINES = 20
 """Epochs told one by one; of more, every so many."""
@@ -42,12 +42,14 @@ def train(
     """Train a network by Equilibrium Propagation and keep it in a RUN folder.
 
     A run that was stopped goes on where its last checkpoint was: give the same command again. The
-    outcome is the same, bit for bit, as if it had never stopped.
+    outcome is the same, bit for bit, as if it had never stopped. Started by torchrun, the processes share
+    each batch.
 
     \b
     Example:
       mep-neuro train digits_mlp --data digits --epochs 20 --out runs/digits
       mep-neuro train xor --data xor --on brian2 --out runs/xor
+      torchrun --nproc-per-node 2 -m mep_neuro train digits_mlp --out runs/digits
     """
     from mep_neuro.backends.load import load
     from mep_neuro.backends.registry import require
@@ -61,7 +63,8 @@ def train(
         seeds = {"init": seed, "data": seed + 1, "noise": seed + 2}
         spec = read_spec(spec.to_mapping() | {"seeds": seeds})
     net = load(spec.to_mapping(), neuron=neuron)
-    with progress(1, f"training {spec.name}", quiet=as_json) as advance:
+    quiet = as_json or not first_process()
+    with progress(1, f"training {spec.name}", quiet=quiet) as advance:
         shown = 0.0
 
         def on_update(done: int, total: int) -> None:
@@ -77,7 +80,7 @@ def train(
             note(
                 f"epoch {record['epoch']:3.0f}  train {record['train_accuracy']:.4f}  "
                 f"held out {record['held_out_accuracy']:.4f}  settled {record['settled']:.3f}",
-                quiet=as_json,
+                quiet=quiet,
             )
 
         training = train_network(
@@ -91,6 +94,8 @@ def train(
             on_update=on_update,
             on_epoch=on_epoch,
         )
+    if not first_process():
+        return
     held_out = training.held_out
     if as_json:
         print_json(

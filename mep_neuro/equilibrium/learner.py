@@ -148,6 +148,10 @@ class Learner:
         if share:
             carry_error(self._optimizers, state, share)
 
+    def nothing(self) -> dict[str, Tensor]:
+        """The contrast of no samples."""
+        return {key: torch.zeros_like(parameter) for key, parameter in self._parameters.items()}
+
     def parameters(self) -> dict[str, Tensor]:
         """Copies of everything plastic, for `restore`."""
         return {key: parameter.clone() for key, parameter in self._parameters.items()}

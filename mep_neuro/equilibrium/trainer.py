@@ -21,7 +21,9 @@ from mep_neuro.equilibrium.learner import Learner
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.moment import Moment, training_at
 from mep_neuro.equilibrium.phases import Free, free_phase, nudged_phase
-from mep_neuro.errors import DataError
+from mep_neuro.equilibrium.standardise import standardise
+from mep_neuro.equilibrium.team import Team
+from mep_neuro.errors import DataError, SettleError, UnsupportedError
 
 Gradient = Callable[[EquilibriumNetwork, Tensor, Tensor], "Step"]
 
@@ -66,6 +68,7 @@ class Trainer:
         model: The network that learns, changed in place.
         update: Updates done.
         updates_per_epoch: Batches in an epoch; the last may be smaller.
+        team: The processes that share each batch; one where torch.distributed was not started.
     """
 
     def __init__(
@@ -87,6 +90,9 @@ class Trainer:
             epochs: Passes over the training part; sets the learning-rate schedule.
             seed: Replaces seeds.data for the order of the samples.
             gradient: What turns a batch into a contrast; others serve comparisons.
+
+        Raises:
+            UnsupportedError: Several processes, and weights that change within a batch.
         """
         self.model, self.epochs, self.update = model, epochs, 0
         self._features = torch.as_tensor(features, dtype=model.dtype)
@@ -94,6 +100,13 @@ class Trainer:
         self._seed = model.spec.seeds.data if seed is None else seed
         self._gradient = gradient
         self._learner = Learner(model)
+        self.team = Team()
+        self._within_batches = model.spec.learning.mode == "continual" and gradient is equilibrium_propagation
+        if self.team.size > 1 and self._within_batches:
+            raise UnsupportedError(
+                "learning.mode: continual moves the weights within a batch, which processes cannot share; "
+                "write phased, or train in one process"
+            )
         self._batch = model.spec.learning.batch_size
         self.updates_per_epoch = -(-len(labels) // self._batch)
         self._sums = np.zeros(6)  # of the epoch: correct, cost, settled, free steps, nudged steps, samples
@@ -106,8 +119,7 @@ class Trainer:
     def prepare(self) -> None:
         """Measure what stays fixed during training; once, before the first update."""
         self._learner.bound_now(fully=True)
-        _encode(self.model, self._features)
-        _calibrate(self.model, self._features)
+        standardise(self.model, self._features)
 
     def go_on_after(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Instead of `prepare`: learn another task, the network being as the last one left it.
@@ -140,29 +152,44 @@ class Trainer:
         epoch, batch = divmod(self.update, self.updates_per_epoch)
         order = np.random.default_rng([self._seed, epoch]).permutation(len(self._labels))
         rows = torch.from_numpy(order[batch * self._batch : (batch + 1) * self._batch])
-        labels = self._labels[rows]
-        target = one_hot(self.model, labels)
         with training_at(self.model, Moment(self.update, self._share())):
-            step = self._learn(self._features[rows], target)
+            self._sums += self._learn(rows)
         self.update += 1
-        samples = len(rows)
-        costs = cost(self.model.cost, step.output, target, self.model.positions)
-        correct = float((classes(self.model, step.output) == labels).double().mean()) * samples
-        weighted = [samples * steps for steps in (*step.mean_steps, 1)]
-        self._sums += np.array([correct, float(costs.sum()), step.settled, *weighted])
         if self.update % self.updates_per_epoch:
             return None
         return self._epoch_metrics(epoch)
 
-    def _learn(self, features: Tensor, target: Tensor) -> Step:
-        """Change the weights by one batch."""
-        continual = self.model.spec.learning.mode == "continual"
-        if continual and self._gradient is equilibrium_propagation:
+    def _learn(self, rows: Tensor) -> NDArray[np.float64]:
+        """Change the weights by one batch; what adds to the epoch's sums."""
+        own = self.team.own(rows)
+        labels = self._labels[own]
+        target = one_hot(self.model, labels)
+        step, failure = None, None
+        try:
+            if len(own):
+                step = self._step(self._features[own], target)
+        except SettleError as error:
+            failure = error
+        measured = np.zeros(6) if step is None else self._measured(step, target, labels)
+        sums = self.team.totals(measured, failure)
+        if not self._within_batches:
+            contrast = self._learner.nothing() if step is None else step.contrast
+            self._learner.update(self.team.summed(contrast, len(own) / len(rows)), self._rate_factor())
+        return sums
+
+    def _step(self, features: Tensor, target: Tensor) -> Step:
+        """A batch's contrast; empty where the weights have changed already."""
+        if self._within_batches:
             free, nudged = learn_continually(self._learner, self.model, features, target, self._rate_factor())
             return Step({}, nudged.output, (free.point, nudged.point))
-        step = self._gradient(self.model, features, target)
-        self._learner.update(step.contrast, self._rate_factor())
-        return step
+        return self._gradient(self.model, features, target)
+
+    def _measured(self, step: Step, target: Tensor, labels: Tensor) -> NDArray[np.float64]:
+        samples = len(labels)
+        costs = cost(self.model.cost, step.output, target, self.model.positions)
+        correct = float((classes(self.model, step.output) == labels).double().mean()) * samples
+        weighted = [samples * steps for steps in (*step.mean_steps, 1)]
+        return np.array([correct, float(costs.sum()), step.settled, *weighted])
 
     def _rate_factor(self) -> float:
         if self.model.spec.learning.schedule == "constant":
@@ -227,21 +254,3 @@ def predict(model: EquilibriumNetwork, features: NDArray[np.floating]) -> tuple[
     """Classes of samples by the free phase, and the phase itself."""
     free = free_phase(model, torch.as_tensor(features, dtype=model.dtype))
     return classes(model, model.readout(free.point.states)).numpy(), free
-
-
-def _encode(model: EquilibriumNetwork, features: Tensor) -> None:
-    encoding = model.spec.populations[model.input_name].encoding
-    if encoding is not None and encoding.centre == "mean":
-        model.centre_input(features.mean(0))
-
-
-def _calibrate(model: EquilibriumNetwork, features: Tensor) -> None:
-    """Set each calibrated read-out's offset (mean of each unit) and gain (1 / deviation over all units)."""
-    for name, coupling in model.readouts.items():
-        section = model.spec.projections[name].calibrate
-        if section is not None:
-            states = free_phase(model, features[: section.samples]).point.states[coupling.pre]
-            part = coupling.take(states, coupling.pre_units)
-            model.readout_offset[name] = part.mean(0)
-            deviation = float((part - part.mean(0)).square().mean().sqrt())
-            model.readout_gain[name] = 1.0 / max(deviation, 1e-12)

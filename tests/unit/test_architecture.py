@@ -36,7 +36,7 @@ BELOW: dict[str, set[str]] = {
     "cli": BACKENDS | {"tracks"},
 }
 # The package itself names its public functions, from any room but the converters.
-BELOW["__init__"] = BELOW["cli"] | {"cli"}
+BELOW["__init__"] = BELOW["__main__"] = BELOW["cli"] | {"cli"}
 
 HEAVY = {
     "torch": {"equilibrium", "converters"},
