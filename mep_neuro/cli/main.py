@@ -20,6 +20,7 @@ from mep_neuro.cli.doctor import doctor
 from mep_neuro.cli.errors import Verbs
 from mep_neuro.cli.evaluate import evaluate
 from mep_neuro.cli.fit import fit
+from mep_neuro.cli.robustness import robustness
 from mep_neuro.cli.run import run
 from mep_neuro.cli.schema import schema
 from mep_neuro.cli.show import show
@@ -36,6 +37,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "compare": compare,
     "convert": convert,
     "fit": fit,
+    "robustness": robustness,
     "doctor": doctor,
     "backend": backend,
     "schema": schema,
