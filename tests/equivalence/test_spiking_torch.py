@@ -102,7 +102,7 @@ def test_a_planted_fault_is_seen(monkeypatch):
         now.v.add_(now.i).add_(drive).clamp_(neuron.v_low * 2**24, neuron.v_high * 2**24)
         torch.ge(now.v, 2.0**24, out=now.m)
         now.v.mul_(1.0 - now.m)
-        now.s.copy_(now.m)
+        return now.s.copy_(now.m)
 
     monkeypatch.setattr(torch_neurons, "_sif", hard)
     assert differences(network_of("sif"))[0] > 1000

@@ -8,7 +8,7 @@ Source: Scellier and Bengio 2017 (phases); Laborieux et al. 2021 (centered); the
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from mep_neuro.equilibrium.spiking.neurons import Registers, step
 from mep_neuro.equilibrium.spiking.synapses import UNIT
 from mep_neuro.errors import StimulusError
 from mep_neuro.neurons.fixed_point import LARGEST_SUM
+from mep_neuro.neurons.spiking import SpikingNeuron
 from mep_neuro.simulation.spiking import neuron_of
 
 if TYPE_CHECKING:
@@ -45,6 +46,16 @@ class SpikingRest:
     residual: Tensor
 
 
+class _Part(NamedTuple):
+    """Units of one neuron: views of a phase's tensors."""
+
+    neuron: SpikingNeuron
+    window: list[float]
+    now: Registers
+    arriving: Tensor
+    current: Tensor
+
+
 def run_phase(
     model: "EquilibriumNetwork", current: Tensor, start: Registers | None = None, watch: Watch | None = None
 ) -> SpikingRest:
@@ -66,22 +77,23 @@ def run_phase(
         raise StimulusError(
             f"spiking: a constant current of {largest:.4g} exceeds {LARGEST_SUM:g}; scale the input down"
         )
-    neurons = [(neuron_of(model.network, name), rows) for name, rows in synapses.rows.items()]
-    windows = [neuron.window(slots).tolist() for neuron, _ in neurons]
     now = _rest(model, current) if start is None else start.copy()
     arriving, total, messages = (torch.zeros_like(current) for _ in range(3))
+    parts = [
+        _Part(neuron, neuron.window(slots).tolist(), now.of(rows), *(t[rows] for t in (arriving, current)))
+        for neuron, rows in _of_one_neuron(model)
+    ]
+    sums = [(total[rows], messages[rows]) for _, rows in _of_one_neuron(model)]
     for slot in range(slots):
         synapses.product(now.m, arriving)
-        for (neuron, rows), window in zip(neurons, windows, strict=True):
-            own = now.of(rows)
-            step(neuron, own, arriving[rows], current[rows], slot)
-            if window[slot]:
-                total[rows].add_(own.s, alpha=window[slot])
-        messages += now.m != 0.0
+        for part, (read, sent) in zip(parts, sums, strict=True):
+            sent += step(part.neuron, part.now, part.arriving, part.current, slot)
+            if part.window[slot]:
+                read += torch.mul(part.now.s, part.window[slot], out=part.arriving)
         if watch is not None:
             watch(now)
-    for (_, rows), window in zip(neurons, windows, strict=True):
-        total[rows] /= sum(window)
+    for part, (read, _) in zip(parts, sums, strict=True):
+        read /= sum(part.window)
     aim = synapses.product(total, arriving).add_(current).div_(UNIT).clamp_(0.0, 1.0)
     return SpikingRest(total, now, messages, (total - aim).abs_().amax(0))
 
@@ -139,6 +151,19 @@ def spiking_responses(
         responses[name] = Response((high + low) / 2, held(model, name, (high - low) / span))
     residual = torch.maximum(above.residual, below.residual)
     return Rest(above.states, None, residual, above.steps, above.events), responses
+
+
+def _of_one_neuron(model: "EquilibriumNetwork") -> list[tuple[SpikingNeuron, slice]]:
+    """The settling units in stretches of one neuron with the same parameters."""
+    assert model.spiking is not None
+    parts: list[tuple[SpikingNeuron, slice]] = []
+    for name, rows in model.spiking.rows.items():
+        neuron = neuron_of(model.network, name)
+        if parts and parts[-1][0] == neuron:
+            parts[-1] = neuron, slice(parts[-1][1].start, rows.stop)
+        else:
+            parts.append((neuron, rows))
+    return parts
 
 
 def _rest(model: "EquilibriumNetwork", like: Tensor) -> Registers:
