@@ -29,7 +29,7 @@ import mep_neuro as mep
 from mep_neuro.backends.data.data_set import DataSet
 from mep_neuro.topology.reader import read_spec
 
-EPOCHS, SEEDS, SLOTS = 8, (0, 1, 2), 64
+EPOCHS, SEEDS, SLOTS = 6, (0, 1, 2), 64
 
 
 def main() -> None:
@@ -45,12 +45,19 @@ def main() -> None:
     if options.quick:
         data = replace(data, x_train=data.x_train[:320], y_train=data.y_train[:320])
     result: dict[str, Any] = {}
-    for key, neuron in (("rate", None), ("spiking", "sif")):
-        began = time.process_time()
-        scores = [accuracy(name, data, epochs, seed, neuron) for seed in seeds]
-        result[key] = [statistics.mean(scores), statistics.stdev(scores) if len(scores) > 1 else 0.0]
-        result[f"{key}_cpu_seconds"] = time.process_time() - began
-        print(key, scores, result[f"{key}_cpu_seconds"], file=sys.stderr)
+    scores: dict[str, list[float]] = {"rate": [], "spiking": []}
+    seconds = dict.fromkeys(scores, 0.0)
+    for seed in seeds:
+        for key, neuron in (("rate", None), ("spiking", "sif")):
+            began = time.process_time()
+            scores[key].append(accuracy(name, data, epochs, seed, neuron))
+            seconds[key] += time.process_time() - began
+            print(
+                key, seed, scores[key][-1], f"{seconds[key]:.0f} s of CPU so far", file=sys.stderr, flush=True
+            )
+    for key, found in scores.items():
+        result[key] = [statistics.mean(found), statistics.stdev(found) if len(found) > 1 else 0.0]
+        result[f"{key}_cpu_seconds"] = seconds[key]
     result["untrained"] = accuracy(name, data, 0, seeds[0], "sif")
     result["frozen"] = accuracy(name, data, epochs, seeds[0], "sif", freeze=True)
     result |= {"slots": SLOTS, "epochs": epochs, "samples": [len(data.y_train), len(data.y_test)]}

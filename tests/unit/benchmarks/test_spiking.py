@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 
 def printed(name: str) -> Any:
     script = Path(__file__).parents[2] / "benchmarks" / f"{name}.py"
@@ -14,7 +16,7 @@ def printed(name: str) -> Any:
         [sys.executable, str(script), "--json", "--quick"],
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         check=False,
     )
@@ -22,6 +24,7 @@ def printed(name: str) -> Any:
     return json.loads(run.stdout)[name]
 
 
+@pytest.mark.timeout(300)
 def test_spiking_readout() -> None:
     told = printed("spiking_readout")
     assert told["error"].keys() == told["agreement"].keys() == {"16", "32", "64"}
@@ -31,6 +34,7 @@ def test_spiking_readout() -> None:
     assert 0.0 < told["messages_per_unit"] < told["codes"]["sigma_delta"]["messages_per_unit"]
 
 
+@pytest.mark.timeout(300)
 def test_spiking_training() -> None:
     told = printed("spiking_training")
     assert told["untrained"] < min(told["rate"][0], told["spiking"][0]) <= 1.0
