@@ -1,10 +1,13 @@
-"""Brian2: a rate network as real NeuronGroup and Synapses objects in one explicit Network.
+"""Brian2: a network as real NeuronGroup and Synapses objects in one explicit Network.
 
 Each settling population is a NeuronGroup, and each projection between two of them is one Synapses
-object that carries w forward and g * w back, so its weights are tied by construction:
+object that carries w forward and g * w back, so its weights are tied by construction. Of rate units:
 
     dv/dt = (-v + current) / tau_mem        current = drive + every projection's part
     r = rho(v)
+
+(`spiking/` has the spiking units, `learning/` the plasticity, `standalone/` the compiled programs,
+`dense.py` matrix products in place of Synapses.)
 
 The clamped input sends a current that does not change while the network settles, so the input
 population is no group: it is folded, with the bias, into `drive`. A softmax read-out is outside

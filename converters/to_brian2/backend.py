@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -10,24 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mep_neuro.converters.to_brian2 import dense
 from mep_neuro.converters.to_brian2.choice import choose
-from mep_neuro.converters.to_brian2.converted import Converted, ProjectionTable
-from mep_neuro.converters.to_brian2.equations import identifiers, inner_projections
-from mep_neuro.converters.to_brian2.objects import (
-    Maker,
-    code_object_class,
-    import_brian2,
-    part_names,
-    projection_values,
-    require_runtime,
-)
+from mep_neuro.converters.to_brian2.converted import Converted
+from mep_neuro.converters.to_brian2.objects import Maker, code_object_class, import_brian2, require_runtime
+from mep_neuro.converters.to_brian2.rates import rate_model
+from mep_neuro.converters.to_brian2.spiking.convert import spiking_model
 from mep_neuro.converters.to_brian2.standalone.program import Program
-from mep_neuro.converters.to_brian2.standalone.settle import TRACE
 from mep_neuro.errors import StimulusError, UnsupportedError
-from mep_neuro.simulation.conversion import ConversionReport
-from mep_neuro.simulation.network import Network, Projection
+from mep_neuro.simulation.network import Network
 from mep_neuro.simulation.recording import Recording, RunOptions
+from mep_neuro.simulation.spiking import is_spiking
 from mep_neuro.simulation.torch_only import refuse_torch_only
 
 CONNECTIVITY = ("synapses", "dense")
@@ -44,8 +36,10 @@ def convert(
     directory: str | os.PathLike[str] | None = None,
     trace: bool = False,
     steps: int = EXPECTED_STEPS,
+    slots: int | None = None,
+    phases: Sequence[float] = (0.0,),
 ) -> Converted:
-    """Make Brian2 objects of a rate network.
+    """Make Brian2 objects of a network of rate or spiking units.
 
     Args:
         network: The network; its weights are copied.
@@ -59,6 +53,8 @@ def convert(
         directory: Where a standalone program lies; a folder of the user's cache unless given.
         trace: Whether a standalone program records the rates of every step.
         steps: Steps of the runs to come, which 'auto' weighs.
+        slots: Spiking units: steps of a phase; equilibrium.slots unless given.
+        phases: Spiking units: sign of the nudge in each phase of a run, such as (0, 1, -1).
 
     Raises:
         UnsupportedError: A neuron model, an activation, the time step, the target or the device has
@@ -68,14 +64,20 @@ def convert(
     """
     brian2, step = import_brian2(), network.spec.equilibrium.dt if dt is None else dt
     _check(network, samples, step, connectivity)
-    chosen, notes = choose(brian2, network, samples, target, steps)
+    if is_spiking(network):
+        network = _at(network, step)
+    length = network.spec.equilibrium.slots if slots is None else slots
+    expected = length * len(phases) if is_spiking(network) else steps
+    chosen, notes = choose(brian2, network, samples, target, expected)
     program = Program(brian2, directory) if chosen == "cpp_standalone" else None
     with _place(brian2, program):
         clock = brian2.Clock(dt=step * brian2.second, name="ep_clock" if program else "ep_clock*")
         maker = Maker(brian2, samples, clock, code_object_class(chosen), watched=program is not None)
-        return _model(
-            maker, network, connectivity, trace=trace, dt=step, target=chosen, notes=notes, program=program
-        )
+        common: dict[str, Any] = {"trace": trace, "dt": step, "target": chosen, "notes": notes}
+        common |= {"program": program, "dropped": _dropped(network)}
+        if is_spiking(network):
+            return spiking_model(maker, network, slots=length, signs=phases, **common)
+        return rate_model(maker, network, connectivity, **common)
 
 
 def run(network: Network, features: NDArray[np.floating], options: RunOptions) -> Recording:
@@ -105,7 +107,7 @@ def run(network: Network, features: NDArray[np.floating], options: RunOptions) -
     )
     recording: Recording = model.run(
         features,
-        options.max_steps * model.dt,
+        None if is_spiking(network) else options.max_steps * model.dt,
         tolerance=options.tolerance,
         trace=options.trace,
         progress=options.progress,
@@ -124,65 +126,10 @@ def _place(brian2: Any, program: Program | None) -> Iterator[None]:
             yield
 
 
-def _model(
-    maker: Maker,
-    network: Network,
-    connectivity: str,
-    *,
-    trace: bool,
-    dt: float,
-    target: str,
-    notes: tuple[str, ...],
-    program: Program | None,
-) -> Converted:
-    inner = inner_projections(network)
-    names = identifiers([p.name for p in network.dynamic] + [q.name for q in inner])
-    named = list(zip(inner, names[len(network.dynamic) :], strict=True))
-    groups = {
-        p.name: maker.neuron_group(p, name, part_names(named, p.name))
-        for p, name in zip(network.dynamic, names, strict=False)
-    }
-    products = {q.name for q in inner if connectivity == "dense" and dense.possible(network, q)}
-    made, others = {}, []
-    for q, name in named:
-        ends = groups[q.pre], groups[q.post]
-        if q.name in products:
-            made[q.name], *more = dense.product(maker, q, name, *ends)
-            others += more
-        else:
-            made[q.name] = maker.synapses(q, name, *ends)
-    if trace and program is not None:
-        others += [
-            maker.brian2.StateMonitor(group, "r", record=True, when="end", name=f"{TRACE}{group.name}")
-            for group in groups.values()
-        ]
-
-    def values(projection: Projection) -> dict[str, NDArray[np.float64]]:
-        found: dict[str, NDArray[np.float64]] = (
-            dense.values(projection)
-            if projection.name in products
-            else projection_values(projection, maker.samples)
-        )
-        return found
-
-    model = Converted(
-        network=maker.brian2.Network(
-            *groups.values(), *made.values(), *others, name="ep_network" if program else "ep_network*"
-        ),
-        populations=groups,
-        projections=ProjectionTable(made, network),
-        report=_report(network, products, target),
-        source=network,
-        samples=maker.samples,
-        dt=dt,
-        target=target,
-        notes=notes,
-        weight_values=values,
-        program=program,
-    )
-    if program is None:
-        model.set_weights()
-    return model
+def _at(network: Network, dt: float) -> Network:
+    """The network with another time step: that of spiking units is a part of the unit."""
+    equilibrium = network.spec.equilibrium.model_copy(update={"dt": dt})
+    return replace(network, spec=network.spec.model_copy(update={"equilibrium": equilibrium}))
 
 
 def _check(network: Network, samples: int, dt: float, connectivity: str) -> None:
@@ -193,7 +140,11 @@ def _check(network: Network, samples: int, dt: float, connectivity: str) -> None
         raise UnsupportedError(
             f"brian2: unknown connectivity '{connectivity}'; use {' or '.join(CONNECTIVITY)}"
         )
+    if connectivity == "dense" and is_spiking(network):
+        raise UnsupportedError("brian2: spikes travel through Synapses; write connectivity='synapses'")
     for population in network.dynamic:
+        if population.model in ("sif", "lif") and dt > 0.0:
+            continue  # their decays are exp(-dt / tau): stable at any dt
         if not 0.0 < dt <= population.tau_mem:
             raise UnsupportedError(
                 f"population '{population.name}': dt {dt:g} s is not in (0, tau_mem = "
@@ -201,15 +152,7 @@ def _check(network: Network, samples: int, dt: float, connectivity: str) -> None
             )
 
 
-def _report(network: Network, products: set[str], target: str) -> ConversionReport:
-    """Nothing is approximated: the equations and the solver are the reference's."""
-    exact = [f"population '{p.name}': {p.activation} rate units, explicit Euler" for p in network.dynamic]
-    inner = inner_projections(network)
-    exact += [
-        f"projection '{q.name}': {_feedback(q)}, feedback gain {q.feedback_gain:g}"
-        + (f", as a dense product in {_language(target)}" if q.name in products else "")
-        for q in inner
-    ]
+def _dropped(network: Network) -> tuple[str, ...]:
     names = [q.name for q in network.projections.values() if q.pre == network.input.name]
     dropped = [
         f"population '{network.input.name}' (clamped; {', '.join(names)}): folded into a constant drive"
@@ -219,16 +162,4 @@ def _report(network: Network, products: set[str], target: str) -> ConversionRepo
             f"population '{network.output.name}' ({network.output.activation}): computed outside the "
             "dynamics, from the settled rates"
         )
-    return ConversionReport("brian2", exact=tuple(exact), dropped=tuple(dropped))
-
-
-def _language(target: str) -> str:
-    return "C++" if target == "cpp_standalone" else "numpy"
-
-
-def _feedback(projection: Projection) -> str:
-    return (
-        "random fixed feedback weights"
-        if projection.feedback == "random"
-        else f"{projection.feedback} weights"
-    )
+    return tuple(dropped)

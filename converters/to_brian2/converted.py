@@ -100,6 +100,9 @@ class Converted:
                     str(made.equations).strip(),
                 ]
                 lines += [f"{r.name}, at '{r.when}': {r.abstract_code}" for r in _operations(made)]
+                for event, condition in getattr(made, "events", {}).items():
+                    lines.append(f"{event}, at 'thresholds': {condition}")
+                    lines.append(f"after a {event}, at 'resets': {made.event_codes[event]}")
         return "\n".join(lines)
 
     @property
@@ -143,16 +146,25 @@ class Converted:
         Raises:
             StimulusError: It does not fit the input population or the number of samples.
         """
+        shown = self.fitting(stimulus)
+        if self.program is None:
+            for name, group in self.populations.items():
+                group.drive = shown.drive[name].ravel()
+                group.v = 0.0
+        return shown
+
+    def fitting(self, stimulus: Stimulus | NDArray[np.floating]) -> Stimulus:
+        """The stimulus, or what the features make.
+
+        Raises:
+            StimulusError: It does not fit the input population or the number of samples.
+        """
         shown = stimulus if isinstance(stimulus, Stimulus) else present(self.source, stimulus)
         if shown.samples != self.samples:
             raise StimulusError(
                 f"brian2: {shown.samples} presentations to a network converted for {self.samples}; "
                 f"convert with samples={shown.samples}"
             )
-        if self.program is None:
-            for name, group in self.populations.items():
-                group.drive = shown.drive[name].ravel()
-                group.v = 0.0
         return shown
 
     def membranes(self) -> dict[str, Array]:

@@ -117,7 +117,7 @@ class Maker:
     def group(self, size: int, equations: str, identifier: str) -> Any:
         """A NeuronGroup of these equations."""
         # Euler is the reference's step; Brian2 itself would choose an exact one, and take another path.
-        return self.brian2.NeuronGroup(size, equations, method="euler", name=identifier, **self._shared())
+        return self.brian2.NeuronGroup(size, equations, method="euler", name=identifier, **self.shared())
 
     def synapses(self, projection: Projection, identifier: str, pre: Any, post: Any) -> Any:
         """The Synapses of a projection; its weights are given by `projection_values`."""
@@ -126,16 +126,21 @@ class Maker:
             post,
             synapse_equations(identifier, own_feedback=projection.feedback_weight is not None),
             name=identifier,
-            **self._shared(),
+            **self.shared(),
         )
-        one, sample = projection.synapses, np.arange(self.samples)[:, None]
-        made.connect(
-            i=(one.pre + sample * (len(pre) // self.samples)).ravel(),
-            j=(one.post + sample * (len(post) // self.samples)).ravel(),
-        )
+        self.connect(made, projection)
         return made
 
-    def _shared(self) -> dict[str, Any]:
+    def connect(self, made: Any, projection: Projection) -> None:
+        """Every synapse of a projection, once for each sample."""
+        one, sample = projection.synapses, np.arange(self.samples)[:, None]
+        made.connect(
+            i=(one.pre + sample * (len(made.source) // self.samples)).ravel(),
+            j=(one.post + sample * (len(made.target) // self.samples)).ravel(),
+        )
+
+    def shared(self) -> dict[str, Any]:
+        """Arguments of every group and Synapses."""
         return {
             "namespace": {},
             "clock": self.clock,

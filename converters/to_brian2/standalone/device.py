@@ -63,7 +63,7 @@ def _device_class() -> Any:
 
         def network_run(self, net: Any, duration: Any, *args: Any, **kwargs: Any) -> None:
             super().network_run(net, duration, *args, **kwargs)
-            _, (_, lines) = self.main_queue[-1]
+            _, (_, lines) = next(item for item in reversed(self.main_queue) if item[0] == "run_network")
             written = f"{net.name}.run({float(duration)!r},"
             lines[:] = [line.replace(written, f"{net.name}.run(ep_duration,") for line in lines]
 

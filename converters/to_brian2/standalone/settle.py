@@ -35,7 +35,7 @@ def settle(
     began, program = time.perf_counter(), model.program
     assert program is not None
     monitors = _monitors(model)
-    _check(model, monitors, tolerance, trace, report)
+    refuse_what_was_not_built(model, list(monitors.values()), tolerance, trace, report)
     program.build(model.network, report="text")  # shown only where the user asks for it
     limit = model.source.spec.equilibrium.tolerance if tolerance is None else tolerance
     operator = currents(model.source)
@@ -112,9 +112,22 @@ def _curve(operator: Any, drive: Array, trace: dict[str, Array]) -> Array:
     return np.stack([operator.residual(drive, now) for now in rates])
 
 
-def _check(
-    model: "Converted", monitors: dict[str, Any], tolerance: float | None, trace: bool, report: Any
+def refuse_what_was_not_built(
+    model: "Converted", monitors: list[Any], tolerance: float | None, trace: bool, report: Any
 ) -> None:
+    """Refuse what the program cannot do.
+
+    Args:
+        model: Its model.
+        monitors: The monitors of our own, which a trace needs.
+        tolerance: As in `Converted.run`; `trace` and `report` too.
+        trace: Whether one is asked for.
+        report: Brian2's report.
+
+    Raises:
+        UnsupportedError: A trace that it does not record, a report in Python, a monitor of another
+            device, or one that would see only a part of the run.
+    """
     if trace and not monitors:
         raise UnsupportedError(
             "brian2: this standalone program records no trace; convert with trace=True, or add a monitor"
@@ -123,7 +136,7 @@ def _check(
         raise UnsupportedError(
             f"brian2: report {report!r} is not possible in a standalone program; write 'text'"
         )
-    own = {*model.populations.values(), *model.projections.values(), *monitors.values()}
+    own = {*model.populations.values(), *model.projections.values(), *monitors}
     added = [part for part in model.network.objects if part not in own]
     program = model.program
     for part in added:
