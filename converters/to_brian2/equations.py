@@ -14,6 +14,8 @@ RATES = {
     "hard_sigmoid": "clip({v}, 0, 1)",
     "relu": "clip({v}, 0, inf)",
     "tanh": "tanh({v})",
+    "sigmoid": "1 / (1 + exp(-({v})))",
+    "linear": "{v}",
 }
 RESERVED = ("ep_clock", "ep_network")  # objects of our own beside those of the file
 

@@ -80,6 +80,25 @@ def _tanh_pair(a: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     return torch.sinh(a2) / below, torch.sinh(u2) / below
 
 
+def _sigmoid_half_at(a: Tensor) -> Callable[[Tensor], Tensor]:
+    half = _tanh_half_at(0.5 * a)
+    return lambda u: half(0.5 * u).mul_(0.5)
+
+
+def _sigmoid_pair(a: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    """The logistic function is (1 + tanh(v / 2)) / 2."""
+    mean, half = _tanh_pair(0.5 * a, 0.5 * u)
+    return 0.5 + 0.5 * mean, 0.5 * half
+
+
+def _sigmoid_slope(a: Tensor) -> Tensor:
+    return 0.25 * _tanh_slope(0.5 * a)
+
+
+def _linear_states(a: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    return a.clone(), u.clone()
+
+
 def _hard_sigmoid(v: Tensor) -> Tensor:
     return v.clamp(0.0, 1.0)
 
@@ -138,4 +157,7 @@ RHO: dict[str, Rho] = {
     ),
     "relu": Rho(torch.relu, _relu_pair, _relu_half_at, _relu_slope, torch.relu_),
     "tanh": Rho(torch.tanh, _tanh_pair, _tanh_half_at, _tanh_slope, torch.tanh_),
+    "sigmoid": Rho(torch.sigmoid, _sigmoid_pair, _sigmoid_half_at, _sigmoid_slope, torch.sigmoid_),
+    # Clones: a state is written in place where nothing reads the current again.
+    "linear": Rho(torch.clone, _linear_states, lambda a: torch.clone, torch.ones_like, torch.clone),
 }

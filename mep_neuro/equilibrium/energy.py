@@ -76,9 +76,17 @@ def _tanh(s: Tensor) -> Tensor:
     return total
 
 
+def _sigmoid(s: Tensor) -> Tensor:
+    """The integral of the logit; 0 at the ends."""
+    total: Tensor = torch.special.xlogy(s, s) + torch.special.xlogy(1.0 - s, 1.0 - s)
+    return total
+
+
 INVERSE_INTEGRAL: dict[str, Callable[[Tensor], Tensor]] = {
     "hard_sigmoid": _quadratic,
     "relu": _quadratic,
     "tanh": _tanh,
+    "sigmoid": _sigmoid,
+    "linear": _quadratic,
 }
 """G of each activation; states outside the range of rho have no energy, and settling makes none."""

@@ -32,6 +32,8 @@ SLOPE: dict[str, Callable[[Tensor], Tensor]] = {
     "hard_sigmoid": lambda v: ((v > 0) & (v < 1)).to(v.dtype),
     "relu": lambda v: (v > 0).to(v.dtype),
     "tanh": lambda v: 1 - torch.tanh(v).square(),
+    "sigmoid": lambda v: torch.sigmoid(v) * torch.sigmoid(-v),
+    "linear": torch.ones_like,
 }
 """rho'."""
 

@@ -23,6 +23,17 @@ def tanh(membrane: Array) -> Array:
     return np.tanh(membrane)
 
 
+def sigmoid(membrane: Array) -> Array:
+    """The logistic function 1 / (1 + e^-v), as (1 + tanh(v / 2)) / 2, which never overflows."""
+    rates: Array = 0.5 * (1.0 + np.tanh(0.5 * membrane))
+    return rates
+
+
+def linear(membrane: Array) -> Array:
+    """The membrane itself; only a coupled map of radius below 1 keeps it finite."""
+    return np.array(membrane, dtype=np.float64)
+
+
 def softmax(membrane: Array) -> Array:
     """Normalised exponential over the last axis: a read-out outside the dynamics."""
     shifted = np.exp(membrane - membrane.max(axis=-1, keepdims=True))
@@ -34,5 +45,7 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "hard_sigmoid": hard_sigmoid,
     "relu": relu,
     "tanh": tanh,
+    "sigmoid": sigmoid,
+    "linear": linear,
     "softmax": softmax,
 }

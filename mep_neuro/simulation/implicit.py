@@ -36,7 +36,7 @@ def negative_gradient(network: Network, features: Array, target: Array) -> dict[
     """-dC/dtheta of every weight and bias, averaged over the batch, by the names of `Network.arrays()`.
 
     Args:
-        network: Settling populations with hard_sigmoid, relu or tanh; output inside the dynamics
+        network: Settling populations with any activation; output inside the dynamics
             (squared error, or cross-entropy of its softmax) or a softmax read-out (cross-entropy).
         features: Shape (batch, n_input).
         target: Shape (batch, n_output).
@@ -115,6 +115,8 @@ def _slope(network: Network, membrane: Array) -> Array:
         "hard_sigmoid": lambda v: ((v > 0) & (v < 1)).astype(float),
         "relu": lambda v: (v > 0).astype(float),
         "tanh": lambda v: 1.0 - np.tanh(v) ** 2,
+        "sigmoid": lambda v: 0.25 * (1.0 - np.tanh(0.5 * v) ** 2),
+        "linear": lambda v: np.ones_like(v),
     }
     parts = np.split(membrane, np.cumsum([p.size for p in network.dynamic])[:-1], axis=1)
     return np.concatenate(

@@ -26,6 +26,8 @@ _SYNONYMS = {
     "ce": "cross_entropy",
     "symmetric": "centered",
     "clamp": "hard_sigmoid",
+    "logistic": "sigmoid",
+    "identity": "linear",
     "lattice3d": "lattice",
     "fully_connected": "dense",
     "all_to_all": "dense",

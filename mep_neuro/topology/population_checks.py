@@ -79,7 +79,7 @@ def _neuron(draft: Draft, name: str) -> Iterator[Mistake]:
     key = "neuron" if population.activation is None else "activation"
     activation = draft.activation_of(name)
     if activation == "softmax" and population.role != "output":
-        what = "softmax is a read-out, for the output population only; write hard_sigmoid, relu or tanh"
+        what = "softmax is a read-out, for the output population only; write another, such as hard_sigmoid"
         yield Mistake(("populations", name, key), what)
 
 

@@ -11,7 +11,7 @@ from mep_neuro.topology.mistakes import unknown
 from mep_neuro.topology.section import Count, Fraction, Positive, Radius, Real, Section, Seed, Side, Time
 from mep_neuro.topology.training_spec import Consolidation, Equilibrium, Learning
 
-Activation = Literal["hard_sigmoid", "relu", "tanh", "softmax"]
+Activation = Literal["hard_sigmoid", "relu", "tanh", "sigmoid", "linear", "softmax"]
 NeuronModel = Literal["rate", "sif", "sigma_delta", "annealed_sigma_delta", "lif"]
 
 

@@ -93,7 +93,7 @@ gains = st.sampled_from([1.0, 0.5, 0.1])
 
 
 @settings(max_examples=25)
-@given(st.sampled_from(["hard_sigmoid", "tanh"]), gains, st.floats(0.1, 5.0), seeds)
+@given(st.sampled_from(["hard_sigmoid", "tanh", "sigmoid"]), gains, st.floats(0.1, 5.0), seeds)
 def test_between_populations_for_any_weights(activation: str, gain: float, size: float, seed: int) -> None:
     assert rise(energies(layers(activation, gain, size, seed), seed)) < ROUNDING
 

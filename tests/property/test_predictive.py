@@ -43,7 +43,10 @@ SOFT = TEXT.replace("role: output, neuron: unit, bias: 0.2", "role: output, acti
     "squared_error", "cross_entropy"
 )
 CASES = {
-    **{a: TEXT.replace("activation: tanh", f"activation: {a}") for a in ("tanh", "hard_sigmoid", "relu")},
+    **{
+        a: TEXT.replace("activation: tanh", f"activation: {a}")
+        for a in ("tanh", "hard_sigmoid", "relu", "sigmoid", "linear")
+    },
     "softmax": SOFT,
     "settled cross-entropy": TEXT.replace("squared_error", "cross_entropy"),
 }

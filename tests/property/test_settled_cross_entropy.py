@@ -31,7 +31,7 @@ projections:
   out: {pre: hidden, post: output, connector: {type: dense}, weight: {gain: 0.4}}
 equilibrium: {tolerance: 1.0e-13, max_steps: 3000, nudge: {cost: cross_entropy}}
 """
-ACTIVATIONS = ("tanh", "hard_sigmoid", "relu")
+ACTIVATIONS = ("tanh", "hard_sigmoid", "relu", "sigmoid", "linear")
 DATA = load_data("digits")
 
 

@@ -75,6 +75,8 @@ NETWORKS = {
     "tanh": layers("tanh"),
     "hard_sigmoid": layers("hard_sigmoid"),
     "relu": layers("relu"),
+    "sigmoid": layers("sigmoid"),
+    "linear": layers("linear"),
     "skip": layers("tanh", skip=True),
     "cube": cube(),
     "clamped cube": cube("hard_sigmoid"),

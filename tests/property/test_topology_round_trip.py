@@ -18,7 +18,7 @@ POSITIVE = st.floats(min_value=5e-324, max_value=1.7e308)
 FRACTION = st.floats(min_value=1e-9, max_value=1)
 TIME = st.one_of(st.floats(min_value=1e-12, max_value=1e6), st.integers(1, 999).map(lambda n: n * 1e-3))
 COUNT = st.integers(1, 10_000_000)
-ACTIVATION = st.sampled_from(["hard_sigmoid", "relu", "tanh"])
+ACTIVATION = st.sampled_from(["hard_sigmoid", "relu", "tanh", "sigmoid", "linear"])
 
 
 def optional(**keys: st.SearchStrategy[object]) -> st.SearchStrategy[dict[str, object]]:

@@ -11,6 +11,7 @@ from mep_neuro.neurons.activation import ACTIVATIONS
 
 names = pytest.mark.parametrize("name", sorted(RHO))
 currents = st.lists(st.floats(-30.0, 30.0), min_size=1, max_size=20)
+SMOOTH = ("tanh", "sigmoid")
 GRID = torch.linspace(-3.0, 3.0, 241, dtype=torch.float64)
 
 
@@ -29,8 +30,8 @@ def test_a_pair_is_the_mean_and_the_half_difference(name: str, a: list[float], u
     up, down = rho.rate(centre + apart), rho.rate(centre - apart)
     # Beyond 16, where tanh is 1 to rounding, the current is cut off: e^(-2 (16 - 5)) / 2 of the nudge
     # would be seen, and 1e-9 of it is more than that.
-    assert torch.allclose(mean, (up + down) / 2, rtol=0, atol=1e-9 if name == "tanh" else 1e-13)
-    assert torch.allclose(half, (up - down) / 2, rtol=0, atol=1e-9 if name == "tanh" else 1e-13)
+    assert torch.allclose(mean, (up + down) / 2, rtol=0, atol=1e-9 if name in SMOOTH else 1e-13)
+    assert torch.allclose(half, (up - down) / 2, rtol=0, atol=1e-9 if name in SMOOTH else 1e-13)
     inside = centre.abs() <= 10.0
     assert torch.allclose(mean[inside], ((up + down) / 2)[inside], rtol=0, atol=1e-14)
     assert torch.allclose(half[inside], ((up - down) / 2)[inside], rtol=0, atol=1e-14)
@@ -42,7 +43,11 @@ def test_a_half_difference_below_rounding_keeps_its_digits(name: str, dtype: tor
     """rho(a + u) - rho(a - u) would be 0, or noise, at u = 1e-12; it is rho'(a) u."""
     a = torch.linspace(0.1, 0.9, 9, dtype=dtype)
     half = RHO[name].pair(a, torch.full_like(a, 1e-12))[1].double()
-    slope = 1 - torch.tanh(a.double()) ** 2 if name == "tanh" else torch.ones(9, dtype=torch.float64)
+    smooth = {
+        "tanh": 1 - torch.tanh(a.double()) ** 2,
+        "sigmoid": torch.sigmoid(a.double()).mul(torch.sigmoid(-a.double())),
+    }
+    slope = smooth.get(name, torch.ones(9, dtype=torch.float64))
     assert torch.allclose(half, slope * 1e-12, rtol=1e-5, atol=0)
 
 
