@@ -28,6 +28,15 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from mep_neuro.backends.pictures.weights import plot_weights as plot_weights
     from mep_neuro.backends.training import train as train
     from mep_neuro.equilibrium.contrast import contrast as contrast
+    from mep_neuro.equilibrium.optimizers.gradients import Sequential as Sequential
+    from mep_neuro.equilibrium.optimizers.gradients import compute_ep_gradients as compute_ep_gradients
+    from mep_neuro.equilibrium.optimizers.modules import EPLayer as EPLayer
+    from mep_neuro.equilibrium.optimizers.presets import SDMEPOptimizer as SDMEPOptimizer
+    from mep_neuro.equilibrium.optimizers.presets import local_ep as local_ep
+    from mep_neuro.equilibrium.optimizers.presets import muon_backprop as muon_backprop
+    from mep_neuro.equilibrium.optimizers.presets import natural_ep as natural_ep
+    from mep_neuro.equilibrium.optimizers.presets import sdmep as sdmep
+    from mep_neuro.equilibrium.optimizers.presets import smep as smep
     from mep_neuro.equilibrium.phases import free_phase as free_phase
     from mep_neuro.equilibrium.phases import nudged_phase as nudged_phase
     from mep_neuro.simulation.build import build as build
@@ -44,6 +53,15 @@ _PUBLIC = {
     "load_data": "mep_neuro.backends.data.load:load_data",
     "nudged_phase": "mep_neuro.equilibrium.phases:nudged_phase",
     "contrast": "mep_neuro.equilibrium.contrast:contrast",
+    "EPLayer": "mep_neuro.equilibrium.optimizers.modules:EPLayer",
+    "SDMEPOptimizer": "mep_neuro.equilibrium.optimizers.presets:SDMEPOptimizer",
+    "Sequential": "mep_neuro.equilibrium.optimizers.gradients:Sequential",
+    "compute_ep_gradients": "mep_neuro.equilibrium.optimizers.gradients:compute_ep_gradients",
+    "local_ep": "mep_neuro.equilibrium.optimizers.presets:local_ep",
+    "muon_backprop": "mep_neuro.equilibrium.optimizers.presets:muon_backprop",
+    "natural_ep": "mep_neuro.equilibrium.optimizers.presets:natural_ep",
+    "sdmep": "mep_neuro.equilibrium.optimizers.presets:sdmep",
+    "smep": "mep_neuro.equilibrium.optimizers.presets:smep",
     "train": "mep_neuro.backends.training:train",
     "plot_cube": "mep_neuro.backends.pictures.cube:plot_cube",
     "plot_equilibrium": "mep_neuro.backends.pictures.equilibrium:plot_equilibrium",

@@ -1,0 +1,1 @@
+"""Equilibrium Propagation as torch optimizers, on plain torch models."""

@@ -1,0 +1,283 @@
+"""The torch optimizer of models that learn by Equilibrium Propagation, or by backprop to compare with."""
+
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, overload
+
+import torch
+from torch import Tensor, nn
+
+from mep_neuro.equilibrium.matrix_bound import MatrixBound
+from mep_neuro.equilibrium.optimizers.model_network import Gradients, ModelNetwork, Settling
+from mep_neuro.equilibrium.optimizers.rules import move
+from mep_neuro.equilibrium.spectral_bound import SpectralBound
+
+Parameters = Iterable[nn.Parameter] | Iterable[tuple[str, nn.Parameter]] | Iterable[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How gradients become steps: the defaults of every parameter group.
+
+    Attributes:
+        lr: Learning rate.
+        momentum: mu.
+        weight_decay: Decoupled from the step, as in AdamW.
+        update: 'orthogonal' (Muon, or Dion from `dion_thresh` weights on), 'natural', or 'plain'.
+        nesterov: Of Muon.
+        ns_steps: Newton-Schulz iterations of Muon.
+        dion_thresh: Weights of a matrix from which on Dion takes Muon's place; None for never.
+        rank: Of Dion; None takes `rank_frac`.
+        rank_frac: Rank of Dion over the smaller side of a matrix.
+        error_feedback: Share, 0 to 1, of what a step of Dion leaves out that later steps make up.
+        fisher_damping: Added to the Fisher matrix over its mean.
+        use_diagonal_fisher: One number for each weight instead of a matrix for each side.
+        gamma: Spectral bound; None for none. With `bound` 'matrix' each group has its own.
+    """
+
+    lr: float
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    update: str = "orthogonal"
+    nesterov: bool = True
+    ns_steps: int = 5
+    dion_thresh: int | None = None
+    rank: int | None = None
+    rank_frac: float = 0.2
+    error_feedback: float = 1.0
+    fisher_damping: float = 1e-3
+    use_diagonal_fisher: bool = False
+    gamma: float | None = 0.95
+
+
+class EPOptimizer(torch.optim.Optimizer):
+    """Steps from local contrasts, without `loss.backward()`.
+
+        optimizer.step(x=x, target=y)     mode 'ep': two phases, contrast, step, bound
+        optimizer.step()                  a step along `p.grad`, whoever made it: `loss.backward()`, or
+                                          `compute_ep_gradients`, with clipping between
+
+    `step(x=, target=)` replaces `p.grad` by the EP gradient of the batch (gradients of earlier batches
+    are not added up) and leaves it there to look at; it returns the mean cost at the free fixed point.
+
+    Attributes:
+        mode: 'ep' or 'backprop'.
+        last: What the last batch gave in mode 'ep': gradients, output, fixed points; None before it.
+        radius: Of the coupled map after the last step, or the largest singular value of the bounded
+            matrices; None without a bound.
+    """
+
+    def __init__(
+        self,
+        params: Parameters,
+        rule: Rule,
+        *,
+        model: nn.Module | None = None,
+        mode: str | None = None,
+        settling: Settling | None = None,
+        bound: str | None = None,
+        bound_mode: str = "hard",
+    ) -> None:
+        """Take parameters, the rule, and in mode 'ep' the model.
+
+        Args:
+            params: As any torch optimizer takes them; what is left out does not learn.
+            rule: Defaults of the groups.
+            model: The model whose parameters these are.
+            mode: 'ep' or 'backprop'; None is 'ep' where there is a model.
+            settling: How the phases settle; mode 'ep' alone.
+            bound: What gamma bounds: 'coupled', the map of the layers that settle together, or 'matrix',
+                each matrix of the groups; None is 'coupled' in mode 'ep'.
+            bound_mode: 'hard' rescales to gamma at once, 'soft' goes a tenth of the way at each step.
+
+        Raises:
+            ValueError: A value is out of range, or a parameter is none of the model's.
+            UnsupportedError: The model cannot be an EP network; names the layer.
+        """
+        self.mode = mode or ("backprop" if model is None else "ep")
+        scope = bound or ("coupled" if self.mode == "ep" else "matrix")
+        _check_modes(self.mode, model, scope, bound_mode)
+        self.last: Gradients | None = None
+        self.radius: float | None = None
+        self._scope, self._bound_mode, self._steps, self._warned = scope, bound_mode, 0, False
+        self._network = None
+        if model is not None and self.mode == "ep":
+            self._network = ModelNetwork(model, settling or Settling())
+        self._coupled: dict[int, SpectralBound] = {}
+        self._matrices: MatrixBound | None = None
+        super().__init__(params, dict(vars(rule)))
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add parameters with settings of their own.
+
+        Raises:
+            ValueError: A value is out of range, or a parameter is none of the model's.
+        """
+        super().add_param_group(param_group)
+        try:
+            self._check_group(self.param_groups[-1])
+        except ValueError:
+            del self.param_groups[-1]
+            raise
+        self._matrices = None
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+    @overload
+    def step(self, closure: None = None, *, x: Tensor, target: Tensor) -> float: ...
+    def step(
+        self,
+        closure: Callable[[], float] | None = None,
+        *,
+        x: Tensor | None = None,
+        target: Tensor | None = None,
+    ) -> float | None:
+        """One step.
+
+        Args:
+            closure: Makes `p.grad` and returns the loss, as with any torch optimizer.
+            x: Features, shape (batch, ...), as the model takes them; mode 'ep'.
+            target: Classes, shape (batch,), integers; or wanted outputs, shape (batch, n_output).
+
+        Returns:
+            The loss: of the closure, or the mean cost at the free fixed point; None of a step along
+            gradients that are there already.
+
+        Raises:
+            ValueError: x without target, with a closure, or in mode 'backprop'.
+            DataError: x or target do not fit the model.
+            SettleError: A phase diverged or a contrast is not finite; nothing has changed.
+        """
+        loss: float | None = None
+        if x is not None or target is not None:
+            loss = self._take_ep_gradient(x, target, closure)
+        elif closure is not None:
+            with torch.set_grad_enabled(True):
+                loss = closure()
+        with torch.no_grad():
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    if parameter.grad is not None:
+                        move(parameter, parameter.grad, self.state[parameter], group)
+            self._steps += 1
+            self._enforce()
+        return loss
+
+    def settled(self, x: Tensor) -> Tensor:
+        """Output rates at the free fixed point, shape (batch, n_output), for predictions.
+
+        `model(x)` is the same without feedback: equal where no feedback reaches the layers, as with one
+        hidden layer and cross-entropy, or predictive coding; otherwise as near as `feedback_gain` is small.
+
+        Raises:
+            ValueError: Mode 'backprop'.
+        """
+        if self._network is None:
+            raise ValueError("settled: nothing settles in mode 'backprop'; call the model")
+        return self._network.output(x)
+
+    def state_dict(self) -> dict[str, Any]:
+        """As of any torch optimizer, and the number of steps, which dropout's draws depend on."""
+        return {**super().state_dict(), "steps": self._steps}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take back what `state_dict` gave."""
+        super().load_state_dict({key: value for key, value in state_dict.items() if key != "steps"})
+        self._steps = state_dict["steps"]
+        self._matrices = None
+
+    def __repr__(self) -> str:
+        """As of any torch optimizer, the mode first."""
+        settling = "" if self._network is None else f", {self._network.settling}"
+        own = f"mode: {self.mode!r}, bound: {self._scope!r} {self._bound_mode}{settling}"
+        return f"{super().__repr__()[:-1]}{own}\n)"
+
+    def _take_ep_gradient(
+        self, x: Tensor | None, target: Tensor | None, closure: Callable[[], float] | None
+    ) -> float:
+        if self._network is None:
+            raise ValueError(
+                "step: x and target are for mode 'ep', and this is 'backprop'; give model=..., mode='ep', or "
+                "call loss.backward() and step()"
+            )
+        if x is None or target is None or closure is not None:
+            raise ValueError("step: give both x and target and no closure, or neither")
+        found = self._network.gradients(x, target, update=self._steps)
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = found.of[parameter] if parameter.requires_grad else None
+        self.last = found
+        if found.unsettled and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"{found.unsettled} of {len(x)} samples did not settle in "
+                f"{self._network.settling.settle_steps} steps (told once); raise settle_steps or settle_lr, "
+                "or lower gamma",
+                stacklevel=3,
+            )
+        return found.loss
+
+    def _enforce(self) -> None:
+        """Bring the weights back under gamma."""
+        if self._network is not None:
+            self._network.weights_changed()
+        if self._scope == "matrix":
+            if self._matrices is None:
+                self._matrices = MatrixBound(
+                    [(p.detach(), g["gamma"]) for g in self.param_groups for p in g["params"] if p.ndim > 1],
+                    self._bound_mode,
+                )
+            self.radius = self._matrices.enforce()
+        elif self._network is not None:
+            gammas = [group["gamma"] for group in self.param_groups if group["gamma"] is not None]
+            for network in self._network.networks if gammas else []:
+                if network.couplings:
+                    made = self._coupled.setdefault(
+                        id(network), SpectralBound(network, min(gammas), self._bound_mode)
+                    )
+                    made.gamma = min(gammas)
+                    self.radius = made.enforce()
+        if self._network is not None and self.radius is not None:
+            self._network.weights_changed()
+
+    def _check_group(self, group: dict[str, Any]) -> None:
+        for key, holds, rule in (
+            ("lr", group["lr"] >= 0.0, "a number >= 0"),
+            ("momentum", 0.0 <= group["momentum"] < 1.0, "from 0, below 1"),
+            ("weight_decay", group["weight_decay"] >= 0.0, "a number >= 0"),
+            ("update", group["update"] in ("orthogonal", "natural", "plain"), "orthogonal, natural or plain"),
+            ("ns_steps", group["ns_steps"] >= 1, "an integer >= 1"),
+            ("dion_thresh", group["dion_thresh"] is None or group["dion_thresh"] >= 0, "an integer, or None"),
+            ("rank", group["rank"] is None or group["rank"] >= 1, "an integer >= 1, or None"),
+            ("rank_frac", 0.0 < group["rank_frac"] <= 1.0, "above 0, at most 1"),
+            ("error_feedback", 0.0 <= group["error_feedback"] <= 1.0, "from 0 to 1"),
+            ("fisher_damping", group["fisher_damping"] > 0.0, "a number > 0"),
+            ("gamma", group["gamma"] is None or group["gamma"] > 0.0, "a number > 0, or None"),
+        ):
+            if not holds:
+                raise ValueError(f"{type(self).__name__}: {key} {group[key]!r} is out of range; give {rule}")
+        known = None if self._network is None else self._network.parameters
+        for parameter in group["params"]:
+            if known is not None and parameter not in known:
+                raise ValueError(
+                    f"{type(self).__name__}: a parameter of shape {tuple(parameter.shape)} is none of the "
+                    "model's; give parameters of the same model"
+                )
+
+
+def _check_modes(mode: str, model: nn.Module | None, scope: str, bound_mode: str) -> None:
+    if mode not in ("ep", "backprop"):
+        raise ValueError(f"mode: {mode!r} is none; give 'ep' or 'backprop'")
+    if mode == "ep" and model is None:
+        raise ValueError("mode: 'ep' settles the model; give model=...")
+    if scope not in ("coupled", "matrix"):
+        raise ValueError(f"bound: {scope!r} is none; give 'coupled' or 'matrix'")
+    if scope == "coupled" and mode != "ep":
+        raise ValueError(
+            "bound: 'coupled' bounds what settles, and in mode 'backprop' nothing does; give 'matrix'"
+        )
+    if bound_mode not in ("hard", "soft"):
+        raise ValueError(f"bound_mode: {bound_mode!r} is none; give 'hard' or 'soft'")
