@@ -97,4 +97,5 @@ def _natural(gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> 
     values, vectors = torch.linalg.eigh(fisher / mean)
     root = (values.clamp_min(0.0) + damping).rsqrt()
     whitened = (vectors * root) @ vectors.T
-    return whitened @ gradient if wide else gradient @ whitened
+    step: Tensor = whitened @ gradient if wide else gradient @ whitened
+    return step
