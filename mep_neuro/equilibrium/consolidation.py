@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from mep_neuro.equilibrium.dion import Dion
+from mep_neuro.equilibrium.muon import Muon
 from mep_neuro.topology.training_spec import Consolidation
 
 MOMENTUM = 0.95
@@ -17,7 +18,7 @@ ERROR_FEEDBACK = 1.0
 def orthogonalisers(section: Consolidation, matrices: Iterable[nn.Parameter]) -> list[torch.optim.Optimizer]:
     """The optimizers of a file's `consolidation`, each with the matrices that are its own.
 
-    Sources: Jordan et al. 2024 (Muon, torch.optim.Muon); Ahn et al. 2025 (Dion).
+    Sources: Jordan et al. 2024 (Muon); Ahn et al. 2025 (Dion).
     """
     large: list[nn.Parameter] = []
     small: list[nn.Parameter] = []
@@ -25,7 +26,7 @@ def orthogonalisers(section: Consolidation, matrices: Iterable[nn.Parameter]) ->
         (large if takes_dion(section, matrix.numel()) else small).append(matrix)
     made: list[torch.optim.Optimizer] = []
     if small:
-        made.append(torch.optim.Muon(small, lr=section.lr, weight_decay=0.0, momentum=MOMENTUM))
+        made.append(Muon(small, lr=section.lr, weight_decay=0.0, momentum=MOMENTUM))
     if large:
         feedback = ERROR_FEEDBACK if section.error_feedback is None else section.error_feedback
         made.append(

@@ -16,6 +16,7 @@ from mep_neuro.equilibrium.contrast import Contrast
 from mep_neuro.equilibrium.eligibility import Eligibility, accumulate
 from mep_neuro.equilibrium.homeostasis import Homeostasis
 from mep_neuro.equilibrium.importance import EarlierTasks
+from mep_neuro.equilibrium.matrix_bound import MatrixBound
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.optimizer_arrays import carry_error, load_optimizer_arrays, optimizer_arrays
 from mep_neuro.equilibrium.spectral_bound import SpectralBound
@@ -66,8 +67,7 @@ class Learner:
         self._optimizers += orthogonalisers(consolidation, self._consolidated.values())
         self._rates = [[group["lr"] for group in o.param_groups] for o in self._optimizers]
         self._sums = {key: torch.zeros_like(p) for key, p in self._consolidated.items()}
-        bound = consolidation.spectral_bound
-        self._bound = SpectralBound(model, bound) if bound is not None and model.couplings else None
+        self._bound = _bound(model)
         home = consolidation.homeostasis
         self._homeostasis = None if home is None else Homeostasis(model, home.target, home.rate)
         kept = consolidation.importance
@@ -84,6 +84,8 @@ class Learner:
                 coupling.bound()
         if self._bound is not None:
             self.radius = self._bound.enforce()
+            if isinstance(self._bound, MatrixBound):  # which knows weights alone
+                self._model.weights_changed()
         if self._homeostasis is not None:
             self._homeostasis.regulate(fully=fully)
 
@@ -197,7 +199,8 @@ class Learner:
         for key, trace in {**self._sums, **self._eligibility.traces}.items():
             arrays[f"eligibility.{key}"] = trace.numpy().copy()
         if self._bound is not None:
-            arrays["bound.vector"] = self._bound.vector.numpy().copy()
+            for number, vector in enumerate(self._bound.vectors):
+                arrays[f"bound.vector.{number}"] = vector.numpy().copy()
             arrays["bound.radius"] = np.array([np.nan if self.radius is None else self.radius])
         return arrays if self.earlier is None else arrays | self.earlier.state()
 
@@ -209,11 +212,24 @@ class Learner:
             for key in traces:
                 traces[key] = torch.from_numpy(arrays[f"eligibility.{key}"].copy())
         if self._bound is not None:
-            self._bound.vector = torch.from_numpy(arrays["bound.vector"].copy())
+            for number in range(len(self._bound.vectors)):
+                self._bound.vectors[number] = torch.from_numpy(arrays[f"bound.vector.{number}"].copy())
             radius = float(arrays["bound.radius"][0])
             self.radius = None if np.isnan(radius) else radius
         if self.earlier is not None:
             self.earlier.load_state(arrays)
+
+
+def _bound(model: EquilibriumNetwork) -> SpectralBound | MatrixBound | None:
+    """Of the coupled map, or of every plastic weight matrix, those of input and read-out too."""
+    section = model.spec.consolidation
+    if section.spectral_bound is None:
+        return None
+    if section.bound_of != "matrices":
+        made = SpectralBound(model, section.spectral_bound, section.bound_mode or "hard")
+        return made if model.couplings else None
+    weights = [c.learned.detach() for c in model.projections.values() if c.plastic and c.learned.ndim > 1]
+    return MatrixBound([(w, section.spectral_bound) for w in weights], section.bound_mode or "hard")
 
 
 def _refuse_not_finite(contrast: Mapping[str, Tensor]) -> None:

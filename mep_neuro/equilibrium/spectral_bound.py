@@ -39,7 +39,7 @@ class SpectralBound:
 
     Attributes:
         gamma: The bound.
-        vector: The present estimate of the leading eigenvector, all settling units in a row;
+        vectors: One, the present estimate of the leading eigenvector, all settling units in a row;
             kept between calls, so that a call costs a few products.
     """
 
@@ -54,7 +54,7 @@ class SpectralBound:
         single = len(couplings) == 1 and type(couplings[0]) is DenseCoupling
         small = single and min(couplings[0].weight.shape) <= SMALL_SIDE
         self._matrix = couplings[0] if small and isinstance(couplings[0], DenseCoupling) else None
-        self.vector = random_direction(sum(self._sizes), model.dtype)
+        self.vectors = [random_direction(sum(self._sizes), model.dtype)]
 
     def radius(self) -> float:
         """Largest |eigenvalue|: exact of a single small matrix, otherwise estimated from below by Lanczos.
@@ -67,9 +67,8 @@ class SpectralBound:
 
     def _ritz_value(self) -> float:
         """Lanczos, from the last eigenvector; of the map times its transpose where it is not symmetric."""
-        value, self.vector = largest_eigenvalue(
-            self._apply if self._symmetric else self._apply_both, self.vector
-        )
+        apply = self._apply if self._symmetric else self._apply_both
+        value, self.vectors[0] = largest_eigenvalue(apply, self.vectors[0])
         return value if self._symmetric else value**0.5
 
     def _apply_both(self, vector: Tensor) -> Tensor:

@@ -99,7 +99,7 @@ class System:
             model.spec.equilibrium.dt / model.network.populations[name].tau_mem for name in self.names
         ]
         self.exponents = [model.exponents[name] for name in self.names]
-        self.bound = model.spec.consolidation.spectral_bound
+        self.bound = model.spec.consolidation.guaranteed
         self.links: list[list[Link]] = [[] for _ in self.names]
         self._synapses: list[tuple[int, int, Synapses]] = []
         # Dense ones last: joined to another of the same ends they add to its current in their product.

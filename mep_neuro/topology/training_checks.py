@@ -82,6 +82,9 @@ def _consolidation(draft: Draft) -> Iterator[Mistake]:
         if getattr(section, key) is not None and section.method not in methods:
             what = f"method {section.method} has no use for it; write {' or '.join(methods)}, or remove this"
             yield Mistake(("consolidation", key), what)
+    for key in ("bound_of", "bound_mode"):
+        if getattr(section, key) is not None and section.spectral_bound is None:
+            yield Mistake(("consolidation", key), "there is no bound; write spectral_bound, or remove this")
     if section.rank is not None and section.rank_frac is not None:
         yield Mistake(("consolidation", "rank_frac"), "rank says the same; remove one of them")
 

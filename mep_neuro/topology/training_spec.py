@@ -127,12 +127,24 @@ class Consolidation(Section):
     spectral_bound: Positive | None = Field(
         None, description="gamma: largest eigenvalue allowed in the coupled map"
     )
+    bound_of: Literal["coupled_map", "matrices"] | None = Field(
+        None, description="what spectral_bound bounds: coupled_map if empty; or each plastic weight matrix"
+    )
+    bound_mode: Literal["hard", "soft"] | None = Field(
+        None, description="hard rescales to the bound at once, as if empty; soft goes a tenth of the way"
+    )
     homeostasis: Homeostasis | None = Field(
         None, description="a local way to keep the coupled map contracting, instead of spectral_bound"
     )
     importance: Importance | None = Field(
         None, description="keeps what earlier tasks need, in a run that goes on after another"
     )
+
+    @property
+    def guaranteed(self) -> float | None:
+        """The radius that the coupled map has at most after a consolidation; None where nothing holds it."""
+        held = self.bound_of != "matrices" and self.bound_mode != "soft"
+        return self.spectral_bound if held else None
 
     @property
     def updates(self) -> int:

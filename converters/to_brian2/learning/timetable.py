@@ -74,7 +74,7 @@ def timetable(network: Network, dt: float) -> Timetable:
 
 
 def _steps_to_settle(network: Network, section: Equilibrium, dt: float) -> int:
-    bound = network.spec.consolidation.spectral_bound
+    bound = network.spec.consolidation.guaranteed
     if bound is None or bound >= 1.0:
         wanted = section.max_steps
     else:

@@ -9,9 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from mep_neuro.equilibrium.matrix_bound import MatrixBound
-from mep_neuro.equilibrium.optimizers.model_network import Gradients, ModelNetwork, Settling
+from mep_neuro.equilibrium.optimizers.model_network import Gradients, ModelNetwork
 from mep_neuro.equilibrium.optimizers.rules import move
+from mep_neuro.equilibrium.optimizers.settling import Settling
 from mep_neuro.equilibrium.spectral_bound import SpectralBound
+
+_OWN = ("_scope", "_bound_mode", "_steps", "_warned", "_network")
 
 Parameters = Iterable[nn.Parameter] | Iterable[tuple[str, nn.Parameter]] | Iterable[dict[str, Any]]
 
@@ -189,6 +192,11 @@ class EPOptimizer(torch.optim.Optimizer):
         self._steps = state_dict["steps"]
         self._matrices = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies; torch's own leaves out all but groups and state."""
+        own = {key: self.__dict__[key] for key in ("mode", "last", "radius", *_OWN)}
+        return {**super().__getstate__(), **own, "_coupled": {}, "_matrices": None}
+
     def __repr__(self) -> str:
         """As of any torch optimizer, the mode first."""
         settling = "" if self._network is None else f", {self._network.settling}"
@@ -276,8 +284,6 @@ def _check_modes(mode: str, model: nn.Module | None, scope: str, bound_mode: str
     if scope not in ("coupled", "matrix"):
         raise ValueError(f"bound: {scope!r} is none; give 'coupled' or 'matrix'")
     if scope == "coupled" and mode != "ep":
-        raise ValueError(
-            "bound: 'coupled' bounds what settles, and in mode 'backprop' nothing does; give 'matrix'"
-        )
+        raise ValueError("bound: 'coupled' is of mode 'ep', where layers settle together; give 'matrix'")
     if bound_mode not in ("hard", "soft"):
         raise ValueError(f"bound_mode: {bound_mode!r} is none; give 'hard' or 'soft'")

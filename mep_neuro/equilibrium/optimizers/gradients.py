@@ -6,7 +6,8 @@ from weakref import WeakKeyDictionary
 from torch import Tensor, nn
 
 from mep_neuro.equilibrium.optimizers.layers import read_layers
-from mep_neuro.equilibrium.optimizers.model_network import ModelNetwork, Settling
+from mep_neuro.equilibrium.optimizers.model_network import ModelNetwork
+from mep_neuro.equilibrium.optimizers.settling import Settling
 
 
 def compute_ep_gradients(model: nn.Module, x: Tensor, y: Tensor, beta: float = 0.5, **settling: Any) -> float:

@@ -1,8 +1,6 @@
 """A torch model as an EP network that uses the model's own parameters: nothing is copied back and forth."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,56 +10,14 @@ from mep_neuro.equilibrium.cost import cost
 from mep_neuro.equilibrium.fixed_point import FixedPoint
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.moment import Moment
-from mep_neuro.equilibrium.optimizers.layers import Layer, Layers, read_layers
+from mep_neuro.equilibrium.optimizers.layers import Layers, read_layers
+from mep_neuro.equilibrium.optimizers.settling import Settling
+from mep_neuro.equilibrium.optimizers.topology import topology_of
 from mep_neuro.equilibrium.phases import Free, free_phase, nudged_phase
 from mep_neuro.equilibrium.trainer import one_hot
 from mep_neuro.errors import DataError, SettleError, UnsupportedError
 from mep_neuro.simulation.build import build
 from mep_neuro.topology.reader import read_spec
-
-COSTS = {"mse": "squared_error", "cross_entropy": "cross_entropy"}
-
-
-@dataclass(frozen=True)
-class Settling:
-    """How a model settles.
-
-    Attributes:
-        beta: Strength of the nudge; settled at -beta and +beta.
-        settle_steps: Most half-sweeps of a phase; with `settle_lr`, most Euler steps.
-        settle_lr: dt / tau of the membrane dynamics, all layers at once; None settles layer after layer,
-            each at its optimum, which takes fewer steps.
-        tolerance: Residual at which a sample has settled, dimensionless.
-        loss_type: 'mse', C = 1/2 |s - y|^2, or 'cross_entropy'; the mean over the batch.
-        feedback_gain: g of the design, in (0, 1]: weight of what each layer sends back.
-        energy: 'hopfield' or 'predictive_coding'.
-    """
-
-    beta: float = 0.5
-    settle_steps: int = 30
-    settle_lr: float | None = None
-    tolerance: float = 1e-4
-    loss_type: str = "cross_entropy"
-    feedback_gain: float = 0.1
-    energy: str = "hopfield"
-
-    def __post_init__(self) -> None:
-        """Refuse what is out of range.
-
-        Raises:
-            ValueError: Names the argument, its value and what is allowed.
-        """
-        for key, holds, rule in (
-            ("beta", self.beta > 0.0, "a number > 0"),
-            ("settle_steps", self.settle_steps >= 1, "an integer >= 1"),
-            ("settle_lr", self.settle_lr is None or 0.0 < self.settle_lr <= 1.0, "in (0, 1], or None"),
-            ("tolerance", self.tolerance > 0.0, "a number > 0"),
-            ("loss_type", self.loss_type in COSTS, "'mse' or 'cross_entropy'"),
-            ("feedback_gain", 0.0 < self.feedback_gain <= 1.0, "in (0, 1]"),
-            ("energy", self.energy in ("hopfield", "predictive_coding"), "'hopfield' or 'predictive_coding'"),
-        ):
-            if not holds:
-                raise ValueError(f"{key}: {getattr(self, key)!r} is out of range; give {rule}")
 
 
 @dataclass(frozen=True)
@@ -110,6 +66,10 @@ class ModelNetwork:
             weight = self.layers.layers[0].weight
             assert weight is not None
             self._made((weight.shape[1],))  # refuses at once what only the whole network shows
+
+    def __getstate__(self) -> dict[str, object]:
+        """For copies, which make their networks on their own tensors."""
+        return {**self.__dict__, "_networks": {}}
 
     @property
     def parameters(self) -> set[nn.Parameter]:
@@ -210,81 +170,6 @@ class ModelNetwork:
             elif layer.bias is not None:  # one for each channel
                 bias.copy_(layer.bias.repeat_interleave(len(bias) // len(layer.bias)))
         network.weights_changed()
-
-
-def topology_of(
-    layers: tuple[Layer, ...], features: tuple[int, ...], settling: Settling, seed: int
-) -> Mapping[str, Any]:
-    """The topology file of a model, as a mapping; its weights are zeros.
-
-    Args:
-        layers: From the input to the output.
-        features: Shape of a sample.
-        settling: How it settles.
-        seed: For dropout's draws.
-    """
-    populations: dict[str, Any] = {"input": {"shape": list(features), "role": "input"}}
-    projections: dict[str, Any] = {}
-    shape, before, last = features, "input", len(layers) - 1
-    softmax = settling.loss_type == "cross_entropy" and layers[-1].activation is None and layers[-1].dense
-    softmax = softmax and last > 0  # a read-out sees settled units
-    for number, layer in enumerate(layers):
-        shape, connector = _shape_and_connector(layer, shape)
-        outside = softmax and number == last
-        populations[f"l{number}"] = {
-            "shape": list(shape),
-            "role": "output" if number == last else "hidden",
-            "activation": "softmax" if outside else layer.activation or "linear",
-            "plastic_bias": layer.bias is not None,
-            "dropout": layer.dropout,
-            "neuron": "unit",
-            "bias_per": "unit" if len(shape) == 1 else "channel",
-        }
-        within = not outside and number > 0 and settling.energy == "hopfield"
-        projections[f"p{number}"] = {
-            "pre": before,
-            "post": f"l{number}",
-            "connector": connector,
-            "plastic": layer.weight is not None,
-            "feedback_gain": settling.feedback_gain if within else 1.0,
-            "weight": {"init": "zeros"},
-        }
-        before = f"l{number}"
-    euler = settling.settle_lr
-    return {
-        "schema": "mep-neuro/1",
-        "name": "torch_model",
-        "seeds": {"noise": seed},
-        "neurons": {"unit": {"model": "rate", "tau_mem": "1 s"}},
-        "populations": populations,
-        "projections": projections,
-        "equilibrium": {
-            "energy": settling.energy,
-            "solver": "sweeps" if euler is None else "synchronous",
-            "tolerance": float(settling.tolerance),
-            "max_steps": settling.settle_steps,
-            "dt": "1 ms" if euler is None else f"{euler!r} s",
-            "nudge": {"beta": float(settling.beta), "cost": COSTS[settling.loss_type]},
-        },
-    }
-
-
-def _shape_and_connector(layer: Layer, before: tuple[int, ...]) -> tuple[tuple[int, ...], dict[str, Any]]:
-    """The shape of the population after a layer, and how it is joined to the one before."""
-    if layer.weight is not None and layer.weight.ndim == 2:
-        return (layer.weight.shape[0],), {"type": "dense"}
-    if len(before) != 3:
-        raise UnsupportedError(
-            f"model layer '{layer.name}': needs images, and what comes before has the shape {before}; give "
-            "(batch, channels, height, width), or put it before the Flatten"
-        )
-    channels, kernel, padding, stride = before[0], 1, layer.padding, layer.stride
-    if layer.weight is not None:
-        channels, kernel = layer.weight.shape[0], layer.weight.shape[2]
-    zeros = (kernel - 1) // 2 if padding == "same" else int(padding)
-    sides = [((n + 2 * zeros - kernel) // stride + 1) // layer.pool for n in before[1:]]
-    connector = {"type": "conv2d", "kernel": kernel, "stride": stride, "padding": padding, "pool": layer.pool}
-    return (channels, *sides), connector
 
 
 def _dtype(parameters: set[nn.Parameter]) -> torch.dtype:

@@ -7,7 +7,7 @@ except where the docstring says why not.
 from torch import nn
 
 from mep_neuro.equilibrium.optimizers.ep_optimizer import EPOptimizer, Parameters, Rule
-from mep_neuro.equilibrium.optimizers.model_network import Settling
+from mep_neuro.equilibrium.optimizers.settling import Settling
 
 DION_THRESH = 100_000
 
@@ -31,7 +31,7 @@ class SDMEPOptimizer(EPOptimizer):
         ns_steps: int = 5,
         rank: int | None = None,
         beta: float = 0.3,
-        settle_steps: int = 30,
+        settle_steps: int = 100,
         settle_lr: float | None = None,
         tolerance: float = 1e-4,
         loss_type: str = "cross_entropy",
@@ -100,7 +100,7 @@ def sdmep(
     momentum: float = 0.9,
     weight_decay: float = 5e-4,
     beta: float = 0.3,
-    settle_steps: int = 30,
+    settle_steps: int = 100,
     settle_lr: float | None = None,
     tolerance: float = 1e-4,
     loss_type: str = "cross_entropy",
@@ -153,7 +153,7 @@ def smep(
     momentum: float = 0.9,
     weight_decay: float = 5e-4,
     beta: float = 0.5,
-    settle_steps: int = 30,
+    settle_steps: int = 100,
     settle_lr: float | None = None,
     tolerance: float = 1e-4,
     loss_type: str = "cross_entropy",
@@ -192,7 +192,7 @@ def local_ep(
     momentum: float = 0.9,
     weight_decay: float = 5e-4,
     beta: float = 0.1,
-    settle_steps: int = 30,
+    settle_steps: int = 100,
     settle_lr: float | None = None,
     tolerance: float = 1e-4,
     loss_type: str = "cross_entropy",
@@ -218,7 +218,7 @@ def natural_ep(
     momentum: float = 0.9,
     weight_decay: float = 5e-4,
     beta: float = 0.5,
-    settle_steps: int = 30,
+    settle_steps: int = 100,
     settle_lr: float | None = None,
     tolerance: float = 1e-4,
     loss_type: str = "cross_entropy",

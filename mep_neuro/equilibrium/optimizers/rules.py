@@ -4,12 +4,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim._muon import muon  # the functional form, which torch documents beside Muon
 
 from mep_neuro.equilibrium.dion import dion, first_basis, rank_of
-
-NESTEROV_COEFFICIENTS = (3.4445, -4.775, 2.0315)
-"""Quintic of Newton and Schulz. Source: Jordan et al. 2024; torch.optim.Muon has the same."""
+from mep_neuro.equilibrium.muon import muon
 
 FISHER_MEMORY = 0.95
 """Share that the estimate of the Fisher matrix keeps at each step."""
@@ -49,20 +46,14 @@ def _plain(parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: di
 def _muon(matrix: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
     if "momentum_buffer" not in state:
         state["momentum_buffer"] = torch.zeros_like(gradient)
-    muon(
-        [matrix],
-        [gradient],
-        [state["momentum_buffer"]],
-        lr=group["lr"],
-        weight_decay=0.0,
+    step = muon(
+        gradient,
+        state["momentum_buffer"],
         momentum=group["momentum"],
         nesterov=group["nesterov"],
-        ns_coefficients=NESTEROV_COEFFICIENTS,
-        ns_steps=group["ns_steps"],
-        eps=1e-7,
-        adjust_lr_fn=None,
-        has_complex=False,
+        steps=group["ns_steps"],
     )
+    matrix.add_(step, alpha=-group["lr"])
 
 
 def _dion(matrix: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:

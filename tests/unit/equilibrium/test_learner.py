@@ -201,3 +201,17 @@ def test_auto_gives_large_matrices_to_dion_and_small_ones_to_muon() -> None:
     small = np.linalg.svd(moved(model, before, "projections.hidden_output.weight"), compute_uv=False)
     assert large[2] < 1e-4 * large[0]  # rank 2, but for float32's rounding of the weights
     assert small.min() > 0.3 * small.max()  # all directions
+
+
+def test_the_bound_may_be_each_matrixs_own_and_soft() -> None:
+    def norms(**section: Any) -> list[float]:
+        mapping = read_spec("digits_mlp").to_mapping()
+        mapping["consolidation"] = {"method": "none", "spectral_bound": 0.5, **section}
+        model = load(mapping)
+        Learner(model).bound_now()
+        return [float(torch.linalg.matrix_norm(model.weights[name], 2)) for name in mapping["projections"]]
+
+    free, each, soft = norms(), norms(bound_of="matrices"), norms(bound_of="matrices", bound_mode="soft")
+    assert free[0] > 1.0  # the input's is no part of the coupled map
+    assert max(each) <= 0.5
+    assert each[0] < soft[0] < free[0]

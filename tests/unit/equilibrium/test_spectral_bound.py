@@ -99,8 +99,8 @@ def test_the_estimate_sees_an_eigenvalue_that_overtakes() -> None:
         weight.zero_()
         weight[0, 0], weight[1, 1] = first, second
         model.weights_changed()
-        bound.vector = torch.zeros(64 + 10)
-        bound.vector[[0, 64]] = 0.5**0.5
+        bound.vectors[0] = torch.zeros(64 + 10)
+        bound.vectors[0][[0, 64]] = 0.5**0.5
         assert bound.radius() == pytest.approx(radius, rel=1e-3)
 
 

@@ -165,6 +165,10 @@ STRUCTURE = [
         "14:37: consolidation.rank: method muon has no use for it; write dion or auto, or remove this",
     ),
     (
+        ("dt: 1 ms}", "dt: 1 ms}\nconsolidation: {bound_mode: soft}"),
+        "14:29: consolidation.bound_mode: there is no bound; write spectral_bound, or remove this",
+    ),
+    (
         ("dt: 1 ms}", "dt: 1 ms}\nconsolidation: {method: dion, rank: 4, rank_frac: 0.5}"),
         "14:51: consolidation.rank_frac: rank says the same; remove one of them",
     ),

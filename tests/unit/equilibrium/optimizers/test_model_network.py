@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 import mep_neuro as mep
-from mep_neuro.equilibrium.optimizers.model_network import ModelNetwork, Settling
+from mep_neuro.equilibrium.optimizers.model_network import ModelNetwork
+from mep_neuro.equilibrium.optimizers.settling import Settling
 from mep_neuro.errors import DataError, SettleError, UnsupportedError
 
 BATCH = 6
