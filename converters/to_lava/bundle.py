@@ -32,7 +32,8 @@ from mep_neuro.converters.to_lava.runner.bundle_file import (
 from mep_neuro.errors import BundleError
 
 RUNNER = Path(__file__).parent / "runner"
-RUNNER_FILES = tuple(sorted(file.name for file in RUNNER.glob("*.py") if file.name != "__init__.py"))
+NOT_BUNDLED = {"__init__.py", "learn.py", "learning_neuron.py"}  # learning on the chip has no bundle
+RUNNER_FILES = tuple(sorted({file.name for file in RUNNER.glob("*.py")} - NOT_BUNDLED))
 QuantizedNetwork = Quantized | QuantizedLif
 
 

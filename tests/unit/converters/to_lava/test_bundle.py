@@ -103,9 +103,9 @@ def test_the_golden_run_is_the_emulators(folder: Path) -> None:
 def runner(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The runner as it is in a bundle: its files are modules of their own, and need no Lava to be read."""
     monkeypatch.syspath_prepend(str(RUNNER))
-    import run_bundle
+    import encoding
 
-    return run_bundle
+    return encoding
 
 
 @pytest.mark.parametrize("readout", ["chip", "host"])
