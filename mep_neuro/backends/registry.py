@@ -104,6 +104,7 @@ CONVERTERS: Mapping[str, str] = {
 
 TRAINERS: Mapping[str, str] = {
     "brian2": "mep_neuro.converters.to_brian2.learning.trainer:Trainer",
+    "loihi-emulator": "mep_neuro.backends.chip_in_the_loop:Trainer",
 }
 
 # Targets that are files or folders; the others are objects in Python.

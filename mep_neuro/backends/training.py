@@ -74,7 +74,8 @@ def train(
         after: A training of the same network on an earlier task, or its RUN folder: goes on from its weights,
             and keeps what the topology's consolidation.importance says; in torch alone.
         gradient: Replaces Equilibrium Propagation, for comparisons; in torch alone.
-        on: Where it learns: 'torch', or 'brian2', where phases and plasticity happen in one simulation.
+        on: Where it learns: 'torch'; 'brian2', where phases and plasticity happen in one simulation; or
+            'loihi-emulator', where states come from the chip's integers and the host consolidates.
         target: Code generation target of the simulator; its own choice if left out.
         on_update: Called with (done, total) updates.
         on_epoch: Called with the metrics of each epoch.

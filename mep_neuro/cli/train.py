@@ -31,7 +31,7 @@ def train(
     ] = None,
     on: Annotated[
         str,
-        typer.Option("--on", metavar="NAME", help="Where it learns: torch, or brian2, in one simulation."),
+        typer.Option("--on", metavar="NAME", help="Where it learns: torch, brian2 or loihi-emulator."),
     ] = "torch",
     target: Annotated[
         str | None, typer.Option("--target", help="Code generation target of the simulator.")
