@@ -186,3 +186,20 @@ def test_a_state_without_importances_is_refused() -> None:
     )
     with pytest.raises(ValueError, match="no importances were measured"):
         trainer.go_on_after({})
+
+
+def test_an_error_of_another_rank_is_refused() -> None:
+    def trainer(rank: int) -> Trainer:
+        mapping = read_spec("digits_mlp").to_mapping()
+        mapping["consolidation"] = {"method": "dion", "rank": rank, "carry_error": 1.0}
+        model = EquilibriumNetwork(build(read_spec(mapping)))
+        return Trainer(model, DATA.x_train[:64], DATA.y_train[:64], epochs=1)
+
+    first = trainer(2)
+    first.prepare()
+    first.advance()
+    with pytest.raises(ValueError, match=r"dion's basis: shape \(64, 2\), this network's is \(64, 3\)"):
+        trainer(3).go_on_after(first.state())
+    with pytest.raises(ValueError, match="dion's momentum_buffer: shape missing"):
+        trainer(2).go_on_after({})
+    trainer(2).go_on_after(first.state())
