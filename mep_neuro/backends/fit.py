@@ -7,21 +7,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from mep_neuro.backends.registry import REFERENCE, find
-from mep_neuro.chip.circuit import Circuit, circuit
-from mep_neuro.chip.cost import Counts, Estimate, count, energy, latency
+from mep_neuro.chip.circuit import Circuit, circuit, in_pairs
+from mep_neuro.chip.cost import Counts, Estimate, energy, latency, tally
 from mep_neuro.chip.emulate import emulate
+from mep_neuro.chip.lif.backend import COUNTED, STEADY, WARM_UP, count_spikes
+from mep_neuro.chip.lif.quantize import QuantizedLif, quantize_lif
 from mep_neuro.chip.limits import Check, chip_checks, neuron_for, refuse_without_feedback
 from mep_neuro.chip.place import Placement, core_checks, place
 from mep_neuro.chip.precision import ProjectionPrecision, report, with_rounded
 from mep_neuro.chip.profile import ChipProfile, read_profile
 from mep_neuro.chip.quantize import Quantized, quantize
-from mep_neuro.errors import CapacityError, ChipRangeError
+from mep_neuro.errors import CapacityError, ChipProfileError, ChipRangeError
 from mep_neuro.simulation.network import Network
 from mep_neuro.simulation.readout import classes, with_readout
 from mep_neuro.simulation.recording import RunOptions
-from mep_neuro.simulation.stimulus import present
+from mep_neuro.simulation.stimulus import Stimulus, present
 
 if TYPE_CHECKING:
     from mep_neuro.equilibrium.model import EquilibriumNetwork
@@ -77,7 +80,7 @@ class Fit:
     checks: tuple[Check, ...]
     broken: str | None
     placement: Placement | None
-    quantized: Quantized | None = None
+    quantized: Quantized | QuantizedLif | None = None
     precision: tuple[ProjectionPrecision, ...] = ()
     rounding: Rounding | None = None
     counts: Counts | None = None
@@ -119,7 +122,9 @@ def fit(
     network = net if isinstance(net, Network) else net.to_network()
     profile = read_profile(chip)
     refuse_without_feedback(profile)
-    laid = circuit(network, inputs_on_chip=inputs_on_chip)
+    laid, neuron = circuit(network, inputs_on_chip=inputs_on_chip), neuron_for(network, profile)
+    if neuron == "lif":
+        laid = in_pairs(laid)
     checks = chip_checks(network, laid, profile)
     broken = [check.sentence(profile) for check in checks if check.verdict == "broken"]
     placement: Placement | None = None
@@ -128,9 +133,15 @@ def fit(
         checks += core_checks(laid, placement, profile)
     except CapacityError as error:
         broken.append(str(error))
-    neuron = neuron_for(network, profile)
     found = Fit(network.spec.name, profile, laid, neuron, checks, next(iter(broken), None), placement)
-    return _with_integers(found, network, features, labels, weight_bits, max_steps, watch)
+    if neuron not in ("sigma_delta", "lif"):
+        return replace(found, notes=(_not_emulated(found),))
+    try:
+        return _with_integers(found, network, features, labels, weight_bits, max_steps, watch)
+    except ChipRangeError as error:
+        return replace(found, broken=found.broken or str(error))
+    except ChipProfileError as error:  # analog chips have no such widths
+        return replace(found, notes=(f"not emulated, nothing was counted: {error}",))
 
 
 def _with_integers(
@@ -143,24 +154,26 @@ def _with_integers(
     watch: Watch | None,
 ) -> Fit:
     """Add what only the integers tell: precision, counts and estimates."""
-    if found.neuron != "sigma_delta":
-        return replace(found, notes=(*found.notes, _not_emulated(found)))
-    try:
-        quantized = quantize(
-            network, found.profile, weight_bits=weight_bits, inputs_on_chip=found.circuit.inputs > 0
-        )
-    except ChipRangeError as error:
-        return replace(found, broken=found.broken or str(error))
-    found = replace(found, quantized=quantized, precision=report(quantized))
+    if found.neuron == "lif":
+        bits = found.profile.number("weight_bits") if weight_bits is None else weight_bits
+        quantized: Quantized | QuantizedLif = quantize_lif(network, found.profile, weight_bits=bits)
+        notes = [
+            "rates are coded by spikes of pairs of LIF neurons: first less second is the clamp to [0, 1]"
+        ]
+        if found.circuit.inputs:
+            notes.append("the input's spikes are not emulated: its currents enter as biases")
+    else:
+        on_chip = found.circuit.inputs > 0
+        quantized = quantize(network, found.profile, weight_bits=weight_bits, inputs_on_chip=on_chip)
+        notes = []
+    found = replace(found, quantized=quantized, precision=report(quantized), notes=tuple(notes))
     if features is None or features.shape[0] == 0:
         return replace(found, notes=(*found.notes, "no samples were given: nothing was counted"))
-    try:
-        bias = quantized.bias(present(network, features))
-    except ChipRangeError as error:
-        return replace(found, broken=found.broken or str(error))
-    run = emulate(quantized, bias, max_steps=max_steps)
-    if found.placement is not None:
-        counts = count(quantized, run, found.circuit, found.placement)
+    events = _events(quantized, present(network, features), max_steps)
+    if found.placement is not None and events.messages.shape[1] == found.circuit.size:
+        counts = tally(
+            events.messages, events.steps, events.settled, events.weight, found.circuit, found.placement
+        )
         found = replace(
             found,
             counts=counts,
@@ -168,13 +181,41 @@ def _with_integers(
             latency=latency(counts, found.placement, found.profile),
         )
     if labels is not None:
-        held = classes(network, with_readout(network, quantized.rates(run.s)))
+        held = classes(network, with_readout(network, events.rates))
         found = replace(found, rounding=_rounding(quantized, features, labels, held, watch))
     return found
 
 
+@dataclass(frozen=True)
+class _Events:
+    """What an emulation did: messages of each neuron, shape (samples, neurons), and where it ended."""
+
+    messages: NDArray[np.number]
+    steps: NDArray[np.integer]
+    settled: NDArray[np.bool_]
+    weight: csr_matrix
+    rates: Mapping[str, NDArray[np.float64]]
+
+
+def _events(quantized: Quantized | QuantizedLif, stimulus: Stimulus, max_steps: int) -> _Events:
+    if isinstance(quantized, Quantized):
+        run = emulate(quantized, quantized.bias(stimulus), max_steps=max_steps)
+        rates = quantized.rates(run.s)
+        return _Events(run.messages, run.steps, run.settled, quantized.weight, rates)
+    counted = count_spikes(quantized, quantized.bias(stimulus))
+    spikes, total = counted.halves.sum(axis=0), WARM_UP + COUNTED
+    steady = np.abs(counted.halves[0] - counted.halves[1]).max(axis=1, initial=0) <= STEADY
+    return _Events(
+        messages=spikes * (total / COUNTED),  # those of the warm-up at the same rate
+        steps=np.full(stimulus.samples, total),
+        settled=steady,
+        weight=quantized.circuit.weight,
+        rates=quantized.rates(spikes, COUNTED),
+    )
+
+
 def _rounding(
-    quantized: Quantized, features: Features, labels: Labels, held: Labels, watch: Watch | None
+    quantized: Quantized | QuantizedLif, features: Features, labels: Labels, held: Labels, watch: Watch | None
 ) -> Rounding:
     """Classes of the float network, of the integers, and with one projection rounded at a time."""
     projections = [row.projection for row in report(quantized)]
@@ -195,11 +236,6 @@ def _rounding(
 
 
 def _not_emulated(found: Fit) -> str:
-    if found.neuron == "lif":
-        return (
-            f"{found.profile.name} sends spikes, and rates would be coded by them: that form is not emulated "
-            "here, and nothing was counted"
-        )
     if found.neuron == "rate":
         return f"{found.profile.name} is analog: nothing was counted; its errors are measured as robustness"
     return f"{found.profile.name} has no neuron for this network: nothing was counted"

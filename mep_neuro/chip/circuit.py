@@ -1,10 +1,10 @@
 """What of a network lies on a chip: its settling units, and the synapses between them, one each way."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse import coo_matrix, csr_matrix, kron
 
 from mep_neuro.simulation.network import Network
 from mep_neuro.simulation.torch_only import refuse_torch_only
@@ -44,6 +44,19 @@ class Circuit:
         """Whose unit it is."""
         ends = np.cumsum(list(self.sizes.values()))
         return list(self.sizes)[int(np.searchsorted(ends, unit, side="right"))]
+
+
+def in_pairs(single: Circuit) -> Circuit:
+    """The same with two neurons for each unit, as the rate code of LIF neurons has it (`chip/lif`).
+
+    Both neurons of a unit drive both of every unit that it drives; the second ones follow the first.
+    """
+    seconds = {f"{name}, second": size for name, size in single.sizes.items()}
+    return replace(
+        single,
+        sizes={**single.sizes, **seconds},
+        synapses=csr_matrix(kron(np.ones((2, 2), dtype=np.int8), single.synapses), dtype=np.int8),
+    )
 
 
 def circuit(network: Network, *, inputs_on_chip: bool = False) -> Circuit:

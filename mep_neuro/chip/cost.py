@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from mep_neuro.chip.circuit import Circuit
 from mep_neuro.chip.emulate import EmulatedRun
 from mep_neuro.chip.place import Placement
 from mep_neuro.chip.profile import ChipProfile, Range
-from mep_neuro.chip.quantize import Quantized
+from mep_neuro.chip.quantized import Quantized
 
 
 @dataclass(frozen=True)
@@ -18,10 +20,10 @@ class Counts:
 
     Attributes:
         samples: Samples counted.
-        settled: Share of them that fell silent.
-        steps: Steps until nothing changed any more.
+        settled: Share of them that fell silent, or whose spikes came to a steady rate.
+        steps: Steps until nothing changed any more, or all steps of a rate code.
         neuron_updates: Each unit at each of these steps.
-        messages: Messages sent.
+        messages: Messages or spikes sent.
         core_messages: The same, one for each core that a message reaches.
         synaptic_events: Weights that a message was multiplied with.
         events_of_busiest_core: The largest number of these on one core.
@@ -67,30 +69,41 @@ class Estimate:
 
 
 def count(quantized: Quantized, run: EmulatedRun, circuit: Circuit, placement: Placement) -> Counts:
-    """Count what the samples of an emulation did.
+    """Count what the samples of an emulation did until silence.
 
     Args:
         quantized: The network that ran.
-        run: Its run until silence, of at least one sample.
+        run: Its run, of at least one sample.
         circuit: The same network, the same units.
         placement: Where its units lie.
     """
-    sent = run.messages.mean(axis=0)
-    fan_out = np.bincount(quantized.weight.indices, minlength=quantized.size)
-    into = abs(quantized.weight).sign() @ sent  # events at each unit
+    return tally(run.messages, run.steps, run.settled, quantized.weight, circuit, placement)
+
+
+def tally(
+    messages: NDArray[np.number],
+    steps: NDArray[np.integer],
+    settled: NDArray[np.bool_],
+    weight: csr_matrix,
+    circuit: Circuit,
+    placement: Placement,
+) -> Counts:
+    """Counts from the messages or spikes of each neuron, shape (samples, neurons); the rest by sample."""
+    sent = messages.mean(axis=0)
+    held = csr_matrix((np.ones(weight.nnz), weight.indices, weight.indptr), shape=weight.shape)
+    into = held @ sent  # events at each neuron
     on_core = np.bincount(placement.core_of, weights=into, minlength=len(placement.cores))
-    steps = float(run.steps.mean())
     return Counts(
-        samples=int(run.steps.size),
-        settled=float(run.settled.mean()),
-        steps=steps,
-        neuron_updates=steps * quantized.size,
+        samples=int(steps.size),
+        settled=float(settled.mean()),
+        steps=float(steps.mean()),
+        neuron_updates=float(steps.mean()) * circuit.size,
         messages=float(sent.sum()),
         core_messages=float(sent @ placement.targets),
-        synaptic_events=float(sent @ fan_out),
+        synaptic_events=float(into.sum()),
         events_of_busiest_core=float(on_core.max()),
-        silent_units=int(np.count_nonzero(~run.messages.any(axis=0))),
-        bias_writes=quantized.size,
+        silent_units=int(np.count_nonzero(~messages.any(axis=0))),
+        bias_writes=circuit.size,
         host_products=circuit.host_products,
     )
 

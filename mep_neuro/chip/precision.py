@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
+from mep_neuro.chip.lif.quantize import QuantizedLif
 from mep_neuro.chip.quantized import Quantized
-from mep_neuro.chip.weights import real_weights
+from mep_neuro.chip.weights import real_weights, weight_grid
 from mep_neuro.simulation.network import Network
 
 
@@ -15,9 +17,9 @@ class ProjectionPrecision:
 
     Attributes:
         projection: Its name.
-        scale: Value of the integer 1, 2^-E.
+        scale: Value of the integer 1; 2^-E for EPSigmaDelta.
         synapses: Weights in use, feedback included.
-        worst: Largest |W - weight 2^-E|.
+        worst: Largest |W - weight scale|.
         mean: Mean of the same.
         saturated: Weights at the end of the chip's range; none is clipped.
         zeroed: Weights that were not 0 and became it.
@@ -34,13 +36,15 @@ class ProjectionPrecision:
     dead: int
 
 
-def report(quantized: Quantized) -> tuple[ProjectionPrecision, ...]:
+def report(quantized: Quantized | QuantizedLif) -> tuple[ProjectionPrecision, ...]:
     """One row for each projection between units on the chip, in the file's order.
 
     Where projections share synapses, the chip holds the sum of their weights, and so does each row.
     """
-    exact = real_weights(quantized.network, inputs_on_chip=quantized.inputs_on_chip)
-    scale = 2.0**-quantized.weight_exponent
+    inputs = isinstance(quantized, Quantized) and quantized.inputs_on_chip
+    exact = real_weights(quantized.network, inputs_on_chip=inputs)
+    weight, scale = _held(quantized), 1.0 / weight_scale(quantized)
+    _, high = weight_grid(quantized.profile, quantized.weight_bits)
     rows = []
     for name, projection in quantized.network.projections.items():
         if projection.pre not in quantized.offsets or projection.post not in quantized.offsets:
@@ -51,10 +55,10 @@ def report(quantized: Quantized) -> tuple[ProjectionPrecision, ...]:
         one_way = projection.pre == quantized.network.input.name
         places = np.unique(np.stack([post, pre] if one_way else both), axis=1)
         wanted = np.asarray(exact[places[0], places[1]]).ravel()
-        held = np.asarray(quantized.weight[places[0], places[1]]).ravel()
+        held = np.asarray(weight[places[0], places[1]]).ravel()
         error = np.abs(wanted - held * scale)
-        driven = np.bincount(places[0], weights=wanted != 0, minlength=quantized.size) > 0
-        left = np.bincount(places[0], weights=held != 0, minlength=quantized.size) > 0
+        driven = np.bincount(places[0], weights=wanted != 0, minlength=exact.shape[0]) > 0
+        left = np.bincount(places[0], weights=held != 0, minlength=exact.shape[0]) > 0
         rows.append(
             ProjectionPrecision(
                 projection=name,
@@ -62,7 +66,7 @@ def report(quantized: Quantized) -> tuple[ProjectionPrecision, ...]:
                 synapses=int(np.count_nonzero(held)),
                 worst=float(error.max()),
                 mean=float(error.mean()),
-                saturated=int((np.abs(held) >= quantized.weight_high).sum()),
+                saturated=int((np.abs(held) >= high).sum()),
                 zeroed=int(((held == 0) & (wanted != 0)).sum()),
                 dead=int(np.count_nonzero(driven & ~left)),
             )
@@ -70,12 +74,23 @@ def report(quantized: Quantized) -> tuple[ProjectionPrecision, ...]:
     return tuple(rows)
 
 
-def with_rounded(quantized: Quantized, projection: str) -> Network:
+def with_rounded(quantized: Quantized | QuantizedLif, projection: str) -> Network:
     """The float network, the weights of one projection rounded as the chip's are."""
     network, name = quantized.network, f"projections.{projection}.weight"
-    arrays = network.arrays()
-    synapse = network.projections[projection].synapses.scale
-    steps = np.ldexp(arrays[name] * synapse, quantized.weight_exponent) / quantized.weight_step
-    held = np.rint(steps) * quantized.weight_step
-    arrays[name] = np.ldexp(held, -quantized.weight_exponent) / synapse
-    return network.with_arrays(arrays)
+    step, _ = weight_grid(quantized.profile, quantized.weight_bits)
+    scale = weight_scale(quantized) * network.projections[projection].synapses.scale / step
+    return network.with_arrays({**network.arrays(), name: np.rint(network.arrays()[name] * scale) / scale})
+
+
+def weight_scale(quantized: Quantized | QuantizedLif) -> float:
+    """Integer weight of the weight 1."""
+    if isinstance(quantized, Quantized):
+        return 2.0**quantized.weight_exponent
+    return quantized.weight_scale
+
+
+def _held(quantized: Quantized | QuantizedLif) -> csr_matrix:
+    """Integer weights between the units; of pairs those between the first neurons."""
+    if isinstance(quantized, Quantized):
+        return quantized.weight
+    return quantized.circuit.weight[: quantized.size, : quantized.size]

@@ -211,7 +211,7 @@ def _print_costs(found: "Fit") -> None:
         )
         typer.echo(
             f"on the host: {counts.host_products:,} products, {counts.bias_writes:,} biases written; "
-            f"fell silent: {counts.settled:.1%}"
+            f"settled: {counts.settled:.1%}"
         )
     if found.energy is not None and found.latency is not None:
         typer.echo(f"energy: {found.energy.words('J')}")

@@ -1,6 +1,7 @@
 """`mep-neuro fit`: what it prints, its JSON, its exit codes and its picture."""
 
 import json
+import re
 from pathlib import Path
 
 import matplotlib.image
@@ -59,7 +60,7 @@ def test_what_does_not_fit_ends_with_1_and_the_first_limit_broken() -> None:
     code, text, _ = command("digits_mlp", "--chip", "xylo_audio2")
     assert code == 1
     assert text.splitlines()[-2] == "fits: no"
-    assert text.splitlines()[-1].startswith("population 'output': fan in per neuron 64 exceeds 63 (")
+    assert text.splitlines()[-1].startswith("population 'output': fan in per neuron 128 exceeds 63 (")
 
 
 def test_a_chip_for_other_networks_ends_with_2_and_the_reason() -> None:
@@ -80,6 +81,29 @@ def test_a_weight_beyond_every_scale_breaks_a_limit_in_words() -> None:
     found = fit(DIGITS.with_arrays(arrays), "loihi2")
     assert found.broken is not None
     assert "projection 'hidden_output': the exponent -12 for weights up to 1e+06 is below" in found.broken
+
+
+def test_a_chip_of_spikes_is_emulated_as_a_rate_code_and_has_an_estimate() -> None:
+    code, text, _ = command("xor", "--chip", "loihi1", "--data", "xor", "--samples", "2", "--json")
+    told = json.loads(text)
+    assert (code, told["neuron"], told["units"], told["synapses"]) == (0, "lif", 20, 4 * 2 * 16)
+    counts, energy = told["counts"], told["energy_J"]
+    assert counts["neuron_updates"] == counts["steps"] * 20
+    assert energy["high"] is None
+    expected = 23.6e-12 * counts["synaptic_events"] + 52e-12 * counts["neuron_updates"]
+    assert energy["low"] == pytest.approx(expected + 1.7e-12 * counts["core_messages"])
+    assert [row["projection"] for row in told["precision"]] == ["hidden_output"]
+    found = fit(build(read_spec("xor")), "loihi1", features=load_data("xor", seed=1).x_test[:2])
+    assert found.quantized is not None
+    matrix = found.quantized.circuit.weight.toarray()
+    laid = found.circuit.synapses.toarray()
+    assert not ((matrix != 0) & (laid == 0)).any()  # every weight lies where a synapse was placed
+
+
+def test_an_analog_chip_is_not_emulated_and_the_report_says_why() -> None:
+    code, text, _ = command("digits_mlp", "--chip", "brainscales2", "--data", "digits", "--samples", "2")
+    assert code == 0
+    assert re.search(r"note: not emulated, nothing was counted: chip 'brainscales2': \w+ is unknown", text)
 
 
 def test_the_input_may_be_on_the_chip() -> None:
