@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,8 +100,9 @@ def train(
     make = _maker(on, gradient, target)
     team = _team(on)
     refuse_tasks(spec, on, after)
-    before = None if after is None else after.learned if isinstance(after, Training) else learned_in(after)
-    if before is not None:
+    before = None
+    if after is not None:
+        before = after.learned if isinstance(after, Training) else team.from_first(partial(learned_in, after))
         take_weights(net, before)
     with ExitStack() as stack:
         run = None

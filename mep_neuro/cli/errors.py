@@ -5,8 +5,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from mep_neuro.cli.output import print_errors
-from mep_neuro.errors import MepNeuroError
+from mep_neuro.cli.output import first_process, print_errors
+from mep_neuro.errors import MepNeuroError, SettleError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 USER_MISTAKE = 2
@@ -24,7 +24,8 @@ class Verbs(TyperGroup):
         try:
             return super().invoke(ctx)
         except MepNeuroError as error:
-            print_errors(str(error))
+            if first_process() or isinstance(error, SettleError):  # of other mistakes all processes know
+                print_errors(str(error))
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             print_errors("interrupted")
