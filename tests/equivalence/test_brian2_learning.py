@@ -214,6 +214,13 @@ PLANTED = {
 }
 
 
+@pytest.mark.slow  # compiles for about a quarter of a minute, once for each network
+@pytest.mark.parametrize("case", CASES)
+def test_every_weight_after_two_epochs_in_a_standalone_program(case: str) -> None:
+    ours, plain = both(CASES[case](), target="cpp_standalone")
+    assert deviation(ours.arrays(), plain.numbers) <= TOLERANCE
+
+
 @pytest.mark.parametrize("bug", everyday(PLANTED, "a wrong end"))
 def test_the_comparison_refuses_a_rule_that_is_slightly_wrong(
     bug: str, monkeypatch: pytest.MonkeyPatch

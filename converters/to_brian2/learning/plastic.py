@@ -1,6 +1,6 @@
 """A network that learns, as Brian2 objects: what `objects` makes, with traces, errors and phases."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,9 @@ from mep_neuro.simulation.network import Network, Population, Projection
 from mep_neuro.simulation.stimulus import present
 
 Array = NDArray[np.float64]
+
+TRACES = ("trace", "mean", "square")
+"""What a synapse keeps from one update to the next; of a bias its unit keeps the same, as bias_trace, ..."""
 
 SYNAPSES, UNITS, INPUT = 0, 1, 2
 """Order at a tick: synapses read their ends before units start anew, and the next pattern comes last."""
@@ -52,6 +55,22 @@ class Plastic:
                 found[f"projections.{name}.weight"] = self.projections[name], "w"
         return found
 
+    def traces(self) -> Iterator[tuple[str, Any, str]]:
+        """Name of the number, group and variable of everything in `TRACES`."""
+        for name, (group, variable) in self.places().items():
+            prefix = "" if variable == "w" else f"{variable}_"
+            yield from ((name, group, prefix + t) for t in TRACES if prefix + t in group.variables)
+
+    def changing(self) -> Iterator[tuple[Any, str]]:
+        """Group and variable of every number that a training changes and keeps."""
+        yield from self.places().values()
+        yield from ((group, variable) for _, group, variable in self.traces())
+
+
+def read(group: Any, variable: str) -> Array:
+    """A variable of a group, shape (n,)."""
+    return np.array(group.variables[variable].get_value(), dtype=np.float64)
+
 
 @dataclass(frozen=True)
 class Maker:
@@ -78,30 +97,34 @@ class Maker:
     tick: Any
 
 
-def namespace(
-    brian2: Any, network: Network, features: Array, plan: Schedule, times: Timetable, dt: float
-) -> dict[str, Any]:
-    """The schedule as TimedArrays with one entry a presentation, and constants."""
-    step = dt * brian2.second
-    learning, nudge = network.spec.learning, network.spec.equilibrium.nudge
+def shown(network: Network, features: Array, plan: Schedule) -> dict[str, NDArray[np.float64]]:
+    """The patterns, and the schedule with one entry a presentation, by the names that the code gives them."""
     update = np.cumsum(plan.closes)  # of the last presentation of each batch, its number from 1
     columns: dict[str, NDArray[Any]] = {
+        "features": present(network, features).rates,
         "row": plan.row,
         "label": plan.label,
         "share": plan.share,
         "closing": plan.closes,
-        "rate": learning.lr * plan.factor,
+        "rate": network.spec.learning.lr * plan.factor,
         "sign": plan.sign,
         "mean_bias": 1.0 - rules.ADAM_BETAS[0] ** np.maximum(update, 1),
         "square_bias": 1.0 - rules.ADAM_BETAS[1] ** np.maximum(update, 1),
     }
-    arrays = {f"ep_{n}": brian2.TimedArray(c.astype(float), dt=step) for n, c in columns.items()}
+    return {f"ep_{name}": column.astype(np.float64) for name, column in columns.items()}
+
+
+def namespace(
+    brian2: Any, network: Network, arrays: Mapping[str, Array], times: Timetable, dt: float
+) -> dict[str, Any]:
+    """What `shown` gives as TimedArrays, and constants."""
+    step = dt * brian2.second
+    timed = {name: brian2.TimedArray(array, dt=step, name=name) for name, array in arrays.items()}
     return {
-        **arrays,
-        "ep_features": brian2.TimedArray(present(network, features).rates, dt=step),
+        **timed,
         "ep_dt": step,
-        "ep_span": times.span * float(nudge.beta),
-        "ep_momentum": learning.momentum,
+        "ep_span": times.span * float(network.spec.equilibrium.nudge.beta),
+        "ep_momentum": network.spec.learning.momentum,
         "ep_epsilon": rules.ADAM_EPSILON,
     }
 
@@ -114,18 +137,17 @@ def make_plastic(maker: Maker, consolidated: frozenset[str]) -> Plastic:
         consolidated: Names (of `Network.arrays()`) of the weights that only consolidation moves.
     """
     network = maker.network
-    shown = [network.input, *network.dynamic]
-    names = identifiers([*(p.name for p in shown), *network.projections])
-    words = dict(
-        zip([*(f"p.{p.name}" for p in shown), *(f"q.{q}" for q in network.projections)], names, strict=True)
-    )
-    groups = {p.name: _group(maker, p, words) for p in shown}
+    populations = [network.input, *network.dynamic]
+    names = identifiers([*(p.name for p in populations), *network.projections])
+    keys = [*(f"p.{p.name}" for p in populations), *(f"q.{q}" for q in network.projections)]
+    words = dict(zip(keys, names, strict=True))
+    groups = {p.name: _group(maker, p, words) for p in populations}
     made = {
         q.name: _synapses(maker, q, words[f"q.{q.name}"], groups, consolidated)
         for q in network.projections.values()
     }
     return Plastic(
-        network=maker.brian2.Network(*groups.values(), *made.values()),
+        network=maker.brian2.Network(*groups.values(), *made.values(), name="ep_network*"),
         populations=groups,
         projections=ProjectionTable(made, network),
         source=network,
@@ -154,8 +176,9 @@ def _group(maker: Maker, population: Population, words: Mapping[str, str]) -> An
         group.run_regularly(code, clock=clock, when="start", order=order, codeobj_class=maker.code_class)
     if population.role != "input":
         group.tau_mem = population.tau_mem * maker.brian2.second
-        group.bias = population.bias
         group.k = population.k
+        if not population.plastic_bias:
+            group.bias = population.bias
         if population.role == "output":
             group.beta = float(maker.network.spec.equilibrium.nudge.beta)
     return group
@@ -211,7 +234,8 @@ def _synapses(
     )
     one = projection.synapses
     made.connect(i=one.pre, j=one.post)
-    made.w = projection.forward_weights
+    if not projection.plastic:  # the others are written by the trainer, for a program at each start
+        made.w = projection.forward_weights
     if not clamped:
         made.g = one.gain
         if projection.feedback_weight is not None:

@@ -1,6 +1,8 @@
-"""Training inside Brian2: one run() shows every pattern, and between two patterns Python may look."""
+"""Training inside Brian2: what it is made of, and the ends of patterns, batches and epochs."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -8,17 +10,16 @@ from numpy.typing import NDArray
 
 from mep_neuro.converters.to_brian2.backend import run
 from mep_neuro.converters.to_brian2.learning.checks import refuse_unlearnable
+from mep_neuro.converters.to_brian2.learning.choice import choose_for_training
 from mep_neuro.converters.to_brian2.learning.consolidation import Consolidation
 from mep_neuro.converters.to_brian2.learning.metrics import EpochMetrics
-from mep_neuro.converters.to_brian2.learning.plastic import Maker, Plastic, make_plastic, namespace
+from mep_neuro.converters.to_brian2.learning.plastic import Maker, Plastic, make_plastic, namespace, shown
+from mep_neuro.converters.to_brian2.learning.runtime import Runtime
 from mep_neuro.converters.to_brian2.learning.schedule import Schedule, schedule
-from mep_neuro.converters.to_brian2.learning.timetable import timetable
-from mep_neuro.converters.to_brian2.objects import (
-    code_generation,
-    code_object_class,
-    import_brian2,
-    require_runtime,
-)
+from mep_neuro.converters.to_brian2.learning.standalone import Standalone
+from mep_neuro.converters.to_brian2.learning.timetable import Timetable, timetable
+from mep_neuro.converters.to_brian2.objects import code_object_class, import_brian2, require_runtime
+from mep_neuro.converters.to_brian2.standalone.program import Program
 from mep_neuro.errors import SettleError
 from mep_neuro.simulation.network import Network
 from mep_neuro.simulation.readout import classes
@@ -27,20 +28,16 @@ from mep_neuro.simulation.recording import RunOptions
 Array = NDArray[np.float64]
 After = Callable[[dict[str, float] | None], None]
 
-BETWEEN_PATTERNS = -10
-"""Order of what Python does at the first tick of a pattern: before anything of the next one."""
-
-
-TRACES = ("trace", "mean", "square")
-"""What a synapse keeps from one update to the next; of a bias its unit keeps the same, as bias_trace, ..."""
-
 
 class Trainer:
     """Learns labelled samples inside Brian2, with the order, batches and rates of training in torch.
 
     Attributes:
-        plastic: The Brian2 objects; monitors may be added to `plastic.network` before `train`.
+        plastic: The Brian2 objects; monitors may be added to `plastic.network` before `train`, made
+            inside `making()`. In a standalone program they hold what its last start recorded.
         plan: Which pattern is shown when.
+        target: Code generation target: 'numpy', 'cython' or 'cpp_standalone'.
+        notes: How the target was chosen, in sentences.
         update: Updates done.
         epochs: Passes over the training part.
         updates_per_epoch: Batches in an epoch; the last may be smaller.
@@ -53,7 +50,7 @@ class Trainer:
         labels: NDArray[np.integer],
         *,
         epochs: int,
-        target: str = "numpy",
+        target: str = "auto",
         dt: float | None = None,
     ) -> None:
         """Make the objects; `prepare` or `load_state` comes next.
@@ -63,40 +60,34 @@ class Trainer:
             features: Training part, shape (samples, n_input).
             labels: Classes, shape (samples,), integers from 0.
             epochs: Passes over the training part.
-            target: Code generation target: 'numpy' or 'cython'.
+            target: Code generation target; 'auto' chooses by the work.
             dt: Time step, seconds; the file's equilibrium.dt unless given.
 
         Raises:
             UnsupportedError: The network cannot learn inside Brian2; each reason is named.
-            BackendMissingError: Brian2 is not installed or cannot be imported.
+            BackendMissingError: Brian2, or a compiler that is asked for, is not found.
         """
         refuse_unlearnable(network)
         brian2, step = import_brian2(), network.spec.equilibrium.dt if dt is None else dt
-        require_runtime(brian2)
-        network = _encoded(network, features)
-        times = timetable(network, step)
+        self._network = network = _encoded(network, features)
+        times: Timetable = timetable(network, step)
         self.plan: Schedule = schedule(network.spec, labels, epochs)
         self.epochs: int = epochs
         self.update: int = 0
         self.updates_per_epoch: int = self.plan.updates_per_epoch
-        self._network, self._target, self._brian2 = network, target, brian2
+        steps = self.plan.presentations * times.steps
+        self.target, self.notes = choose_for_training(brian2, network, steps, target)
         self._consolidation = Consolidation(network)
-        maker = Maker(
-            brian2=brian2,
-            network=network,
-            times=times,
-            dt=step,
-            code_class=code_object_class(target),
-            namespace=namespace(
-                brian2, network, np.asarray(features, dtype=np.float64), self.plan, times, step
-            ),
-            main=brian2.Clock(dt=step * brian2.second, name="ep_clock*"),
-            tick=brian2.Clock(dt=step * times.unit * brian2.second, name="ep_tick*"),
-        )
-        self.plastic: Plastic = make_plastic(maker, self._consolidation.weights)
+        arrays: dict[str, Array] = shown(network, np.asarray(features, dtype=np.float64), self.plan)
+        if self.target == "cpp_standalone":
+            self._simulation = self._standalone(brian2, times, step, arrays)
+        else:
+            require_runtime(brian2)
+            self.plastic: Plastic = self._make(brian2, times, step, arrays)
+            self._simulation = Runtime(brian2, self.plastic, self.target)
+        self._write(network.arrays())
         self._metrics = EpochMetrics(network.spec.equilibrium.tolerance)
-        self._shown = 0  # patterns since the objects were made
-        self._first = 0  # patterns before that, in the plan
+        self._place = 0  # of the next pattern in the plan
         self._good: dict[str, Array] = {}  # numbers of the last good update
 
     @property
@@ -109,6 +100,12 @@ class Trainer:
         """Whether all epochs are done."""
         return self.update >= self.updates
 
+    @contextmanager
+    def making(self) -> Iterator[None]:
+        """Make monitors and other Brian2 objects for `plastic.network` inside; the same on every target."""
+        with self._simulation.making():
+            yield
+
     def prepare(self) -> None:
         """Bound the weights; once, before the first update."""
         if self._consolidation.active:
@@ -118,42 +115,104 @@ class Trainer:
         """Run the simulation to the end of the training.
 
         Args:
-            after: Called after each update, with the epoch's metrics after its last one and None before.
+            after: Called after an update, with the epoch's metrics after its last one and None before.
+                A standalone program calls it when it ends: after a consolidation, or an epoch.
             updates: Updates to do; all that are left unless given.
 
         Raises:
             SettleError: The activity diverged; the weights are those of the last good update.
+            BackendFailedError: A standalone program could not be compiled or run.
         """
         last = self.updates if updates is None else min(self.updates, self.update + updates)
-        patterns = self.plan.after(last) - self._first - self._shown
-        if patterns <= 0:
+        pieces = self._pieces(last)
+        if not pieces:
             return
         self._good = self.arrays()
-        duration = self.plastic.times.steps * self.plastic.dt * self._brian2.second
-        clock = self._brian2.Clock(dt=duration, name="ep_pattern*")
-        watch = _Watch(self, after, patterns)
-        operation = self._brian2.NetworkOperation(
-            watch.look, clock=clock, when="start", order=BETWEEN_PATTERNS, name="ep_between*"
-        )
-        network = self.plastic.network
-        network.add(operation)
-        try:
-            with code_generation(self._brian2, self._target), np.errstate(over="ignore", invalid="ignore"):
-                network.run(patterns * duration, namespace={})
-        finally:
-            network.remove(operation)
-        watch.look()
 
-    def pattern_done(self, after: After) -> None:
-        """Take note of the pattern that has just been shown, and consolidate where that is due."""
-        place = self._first + self._shown
-        self._shown += 1
-        output = self.plastic.populations[self._network.output.name]
-        moved = max(
-            float(np.max(_read(self.plastic.populations[p.name], "moved"))) for p in self._network.dynamic
+        def done(answer: Array, moved: float, open_: bool) -> None:
+            self._pattern_done(answer, moved, after if open_ else None)
+
+        self._simulation.show(pieces, self._place, done)
+
+    def predict(self, features: NDArray[np.floating]) -> NDArray[np.int64]:
+        """Classes by the free phase in Brian2, shape (samples,), many samples at once."""
+        section = self._network.spec.equilibrium
+        network = self._network.with_arrays(self.arrays())
+        # Sweeps take fewer steps than the dynamics: max_steps of the file may be too few to settle.
+        most = max(section.max_steps, 20 * self.plastic.times.free)
+        options = RunOptions(tolerance=section.tolerance, max_steps=most, target="numpy")
+        return classes(network, run(network, features, options).rates)
+
+    def arrays(self) -> dict[str, Array]:
+        """The present numbers by the names of `Network.arrays()`, float64."""
+        numbers = {name: np.array(array) for name, array in self._network.arrays().items()}
+        for name, place in self.plastic.places().items():
+            numbers[name] = self._shaped(name, self._simulation.read(*place))
+        return numbers
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """Everything but the weights that a resumed trainer needs."""
+        arrays: dict[str, NDArray[np.generic]] = {"trainer.sums": self._metrics.sums.copy()}
+        for name, group, variable in self.plastic.traces():
+            arrays[f"brian2.{name}.{variable}"] = self._simulation.read(group, variable)
+        return {**arrays, **self._consolidation.state()}
+
+    def load_state(self, update: int, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Go on from an update; the network given must have had the weights of that update."""
+        self.update, self._place = update, self.plan.after(update)
+        self._metrics.sums = np.array(arrays["trainer.sums"], dtype=np.float64)
+        for name, group, variable in self.plastic.traces():
+            self._simulation.write(group, variable, arrays[f"brian2.{name}.{variable}"])
+        if self.target != "cpp_standalone":  # whose program is told at each start
+            for group in self.plastic.populations.values():
+                group.first = self._place
+        self._consolidation.load_state(arrays)
+
+    def _make(self, brian2: Any, times: Timetable, step: float, arrays: Mapping[str, Array]) -> Plastic:
+        maker = Maker(
+            brian2=brian2,
+            network=self._network,
+            times=times,
+            dt=step,
+            code_class=code_object_class(self.target),
+            namespace=namespace(brian2, self._network, arrays, times, step),
+            main=brian2.Clock(dt=step * brian2.second, name="ep_clock*"),
+            tick=brian2.Clock(dt=step * times.unit * brian2.second, name="ep_tick*"),
         )
-        self._metrics.add(_read(output, "answer"), int(self.plan.label[place]), moved)
-        if self.plan.closes[place]:
+        made: Plastic = make_plastic(maker, self._consolidation.weights)
+        return made
+
+    def _standalone(
+        self, brian2: Any, times: Timetable, step: float, arrays: Mapping[str, Array]
+    ) -> Standalone:
+        program = Program(brian2, None)
+        with program.making():  # zeros, so that one program serves every order and every data of this size
+            blank = {name: np.zeros_like(array) for name, array in arrays.items()}
+            self.plastic = self._make(brian2, times, step, blank)
+        told = {f"{name}.values": array.ravel() for name, array in arrays.items()}
+        return Standalone(brian2, self.plastic, program, told)
+
+    def _pieces(self, last: int) -> list[int]:
+        """Patterns between the ends at which Python has something to do, up to an update."""
+        period = self._consolidation.period if self._consolidation.active else self.updates_per_epoch
+        stops = [
+            update
+            for update in range(self.update + 1, last + 1)
+            if update == last or update % period == 0 or update % self.updates_per_epoch == 0
+        ]
+        places = [self._place, *(self.plan.after(update) for update in stops)]
+        return [end - begin for begin, end in pairwise(places)]
+
+    def _pattern_done(self, answer: Array, moved: float, after: After | None) -> None:
+        """Take note of a pattern that was shown; `after` is None where weights cannot be reached now."""
+        place = self._place
+        self._place += 1
+        self._metrics.add(answer, int(self.plan.label[place]), moved)
+        if not self.plan.closes[place]:
+            return
+        if after is None:
+            self.update += 1
+        else:
             after(self._close(place))
 
     def _close(self, place: int) -> dict[str, float] | None:
@@ -169,11 +228,15 @@ class Trainer:
         self.update += 1
         consolidation = self._consolidation
         if consolidation.active and self.update % consolidation.period == 0:
-            traces = {name: self._trace(name) for name in consolidation.weights}
+            places = self.plastic.places()
+            traces = {
+                name: self._shaped(name, self._simulation.read(places[name][0], "trace"))
+                for name in consolidation.weights
+            }
             numbers = consolidation.step(numbers, traces, float(self.plan.factor[place]))
             self._write(numbers)
             for name in consolidation.weights:
-                self.plastic.places()[name][0].trace = 0.0
+                self._simulation.write(places[name][0], "trace", np.zeros(len(places[name][0])))
         self._good = numbers
         epoch, left = divmod(self.update, self.updates_per_epoch)
         if left:
@@ -181,48 +244,6 @@ class Trainer:
         times, radius = self.plastic.times, consolidation.radius
         record: dict[str, float] = self._metrics.take(epoch, self.update, times, radius)
         return record
-
-    def predict(self, features: NDArray[np.floating]) -> NDArray[np.int64]:
-        """Classes by the free phase in Brian2, shape (samples,), many samples at once."""
-        section = self._network.spec.equilibrium
-        network = self._network.with_arrays(self.arrays())
-        # Sweeps take fewer steps than the dynamics: max_steps of the file may be too few to settle.
-        most = max(section.max_steps, 20 * self.plastic.times.free)
-        options = RunOptions(tolerance=section.tolerance, max_steps=most)
-        return classes(network, run(network, features, options).rates)
-
-    def arrays(self) -> dict[str, Array]:
-        """The present numbers by the names of `Network.arrays()`, float64."""
-        numbers = {name: np.array(array) for name, array in self._network.arrays().items()}
-        for name, (group, variable) in self.plastic.places().items():
-            numbers[name] = self._shaped(name, _read(group, variable))
-        return numbers
-
-    def state(self) -> dict[str, NDArray[np.generic]]:
-        """Everything but the weights that a resumed trainer needs."""
-        arrays: dict[str, NDArray[np.generic]] = {"trainer.sums": self._metrics.sums.copy()}
-        for name, group, variable in self._traces():
-            arrays[f"brian2.{name}.{variable}"] = _read(group, variable)
-        return {**arrays, **self._consolidation.state()}
-
-    def load_state(self, update: int, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """Go on from an update; the network given must have had the weights of that update."""
-        self.update, self._first = update, self.plan.after(update)
-        self._metrics.sums = np.array(arrays["trainer.sums"], dtype=np.float64)
-        for name, group, variable in self._traces():
-            setattr(group, variable, arrays[f"brian2.{name}.{variable}"])
-        for group in self.plastic.populations.values():
-            group.first = self._first
-        self._consolidation.load_state(arrays)
-
-    def _traces(self) -> Iterator[tuple[str, Any, str]]:
-        """Name of the number, group and variable of everything in `TRACES`."""
-        for name, (group, variable) in self.plastic.places().items():
-            prefix = "" if variable == "w" else f"{variable}_"
-            yield from ((name, group, prefix + t) for t in TRACES if prefix + t in group.variables)
-
-    def _trace(self, name: str) -> Array:
-        return self._shaped(name, _read(self.plastic.places()[name][0], "trace"))
 
     def _shaped(self, name: str, values: Array) -> Array:
         """Values of each synapse (or unit) as the array that a RUN holds."""
@@ -238,29 +259,9 @@ class Trainer:
         for name, (group, variable) in self.plastic.places().items():
             kind, part, _ = name.split(".")
             values = numbers[name].ravel()
-            setattr(
-                group,
-                variable,
-                values if kind == "populations" else values[self._network.projections[part].synapses.slot],
-            )
-
-
-class _Watch:
-    """Called at the first tick of every pattern, and once after the run: at the end of every pattern."""
-
-    def __init__(self, trainer: Trainer, after: After, patterns: int) -> None:
-        self._trainer, self._after, self._left = trainer, after, patterns
-        self._begun = False
-
-    def look(self) -> None:
-        """Take note of the pattern before."""
-        if self._begun:
-            self._trainer.pattern_done(self._after)
-        self._begun = True
-
-
-def _read(group: Any, variable: str) -> Array:
-    return np.array(group.variables[variable].get_value(), dtype=np.float64)
+            if kind == "projections":
+                values = values[self._network.projections[part].synapses.slot]
+            self._simulation.write(group, variable, values)
 
 
 def _encoded(network: Network, features: NDArray[np.floating]) -> Network:

@@ -62,8 +62,12 @@ def _device_class() -> Any:
             return super().code_object(owner, self.own_name(name), *args, **kwargs)
 
         def network_run(self, net: Any, duration: Any, *args: Any, **kwargs: Any) -> None:
+            before = len(self.main_queue)
             super().network_run(net, duration, *args, **kwargs)
-            _, (_, lines) = next(item for item in reversed(self.main_queue) if item[0] == "run_network")
+            place = max(n for n, item in enumerate(self.main_queue) if item[0] == "run_network")
+            # Brian2 keeps clocks in a set: the lines that set their times come in any order
+            self.main_queue[before:place] = sorted(self.main_queue[before:place], key=str)
+            _, (_, lines) = self.main_queue[place]
             written = f"{net.name}.run({float(duration)!r},"
             lines[:] = [line.replace(written, f"{net.name}.run(ep_duration,") for line in lines]
 
