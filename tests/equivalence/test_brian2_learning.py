@@ -18,7 +18,9 @@ from mep_neuro.converters.to_brian2.learning.timetable import Timetable
 from mep_neuro.converters.to_brian2.learning.trainer import Trainer
 from mep_neuro.simulation.build import build
 from mep_neuro.simulation.network import Network
+from mep_neuro.simulation.override import network_with_neuron
 from mep_neuro.simulation.reference import euler
+from mep_neuro.simulation.spiking import is_spiking, spiking_phase
 from mep_neuro.simulation.stimulus import present
 from mep_neuro.topology.reader import read_spec
 
@@ -63,6 +65,7 @@ def network(
         },
         "equilibrium": {
             "dt": "1 ms",
+            "slots": 60,
             "free_steps": steps[0],
             "nudged_steps": steps[1],
             "nudge": {"beta": 0.2, "phases": phases},
@@ -105,7 +108,10 @@ def data() -> tuple[Array, NDArray[np.int64]]:
 
 
 class Plain:
-    """Equilibrium Propagation in numpy, pattern after pattern: the rule in as few lines as it has."""
+    """Equilibrium Propagation in numpy, pattern after pattern: the rule in as few lines as it has.
+
+    Rates settle by Euler steps, spiking neurons slot by slot; what is learned from is the same.
+    """
 
     def __init__(self, network: Network, plan: Schedule, times: Timetable, dt: float) -> None:
         self.network, self.plan, self.times, self.dt = network, plan, times, dt
@@ -146,8 +152,11 @@ class Plain:
 
     def settle(
         self, now: Network, stimulus: Any, steps: int, pull: Array | None, start: Any
-    ) -> tuple[dict[str, Array], dict[str, Array]]:
+    ) -> tuple[Any, dict[str, Array]]:
         nudge = None if pull is None else {"output": pull}
+        if is_spiking(now):
+            phase = spiking_phase(now, stimulus, slots=steps, nudge=nudge, start=start)
+            return phase.end, phase.rates
         trace = euler(now, stimulus, steps, self.dt, nudge=nudge, start=start)
         last = {name: v[-1] for name, v in trace.items()}
         return last, {name: now.populations[name].rate(v) for name, v in last.items()}
@@ -179,6 +188,11 @@ def both(made: Network, target: str = "numpy", epochs: int = 2) -> tuple[Trainer
     return ours, plain
 
 
+def spiking(model: str, **changes: Any) -> Network:
+    """The network above with one time constant, and spiking units."""
+    return network_with_neuron(network(**changes), model)
+
+
 CASES = {
     "centered": network,
     "one_sided": lambda: network(phases="one_sided"),
@@ -187,6 +201,11 @@ CASES = {
     "one tick a step": lambda: network(steps=(23, 11)),
     "pattern by pattern": lambda: network(learning={"batch_size": 1, "momentum": 0.0}),
     "cube": cube,
+    "sif": lambda: spiking("sif"),
+    "sif, one_sided": lambda: spiking("sif", phases="one_sided"),
+    "sigma_delta": lambda: spiking("sigma_delta"),
+    "annealed_sigma_delta": lambda: spiking("annealed_sigma_delta"),
+    "lif": lambda: spiking("lif"),
 }
 
 
@@ -195,7 +214,7 @@ def everyday(names: Iterable[str], *chosen: str) -> list[Any]:
     return [pytest.param(n, marks=[] if n in chosen else [pytest.mark.slow]) for n in names]
 
 
-@pytest.mark.parametrize("case", everyday(CASES, "centered", "cube"))
+@pytest.mark.parametrize("case", everyday(CASES, "centered", "cube", "sif"))
 def test_every_weight_after_two_epochs(case: str) -> None:
     ours, plain = both(CASES[case]())
     start = CASES[case]().arrays()

@@ -17,9 +17,14 @@ local (Muon, Dion, the spectral bound) is a consolidation, which happens outside
     timetable      steps of each phase, and at which of them something happens
     schedule       which pattern is shown when, in which batch, at which learning rate
     rules          the text of the plasticity: code that Brian2 runs, and that a user can print
-    plastic        the Brian2 objects
+    spiking_rules  the text of a spiking unit that learns from what its window reads
+    told           patterns and schedule, as the simulation is told them
+    objects        makes the Brian2 objects; `plastic` is what a user reaches of them
     checks         what is refused, by name
     consolidation  Muon, Dion and the spectral bound, by the package's own learner
     metrics        accuracy, cost and settling of each epoch, from what the simulation recorded
+    choice         which target
+    runtime        one run() shows all patterns
+    standalone     a program that starts again where weights are consolidated
     trainer        the training: the interface that RUN folders are written through
 """

@@ -4,6 +4,7 @@ import numpy as np
 
 from mep_neuro.errors import UnsupportedError
 from mep_neuro.simulation.network import Network
+from mep_neuro.simulation.spiking import is_spiking
 from mep_neuro.simulation.torch_only import refuse_torch_only
 
 TORCH = "train it on torch"
@@ -66,5 +67,10 @@ def _phases(network: Network) -> list[str]:
     if nudge.cost != "squared_error":
         reasons.append(
             f"nudge.cost: the error of {nudge.cost} needs all output units at once; write squared_error"
+        )
+    if network.spec.learning.mode == "continual" and is_spiking(network):
+        reasons.append(
+            "learning.mode: spiking units have a rate when a phase has ended, and continual plasticity "
+            "follows it step by step; write phased"
         )
     return reasons

@@ -8,9 +8,9 @@ Source: Scellier and Bengio 2017, equation 11 (contrast); Ernoult et al. 2020, e
 Kingma and Ba 2015, algorithm 1 (Adam).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable
 
-from mep_neuro.converters.to_brian2.equations import feedback, forward
+from mep_neuro.converters.to_brian2.equations import forward
 from mep_neuro.converters.to_brian2.learning.timetable import Timetable
 
 ADAM_BETAS = (0.9, 0.99)  # as in the torch engine
@@ -21,7 +21,6 @@ def group_variables(*, output: bool, optimizer: str) -> list[str]:
     """What a settling unit keeps besides its membrane, as equations."""
     return [
         "k : 1 (constant)",
-        "before : 1",
         "moved : 1",
         *(f"bias_{name} : 1" for name in ["trace", "seen", *_moments(optimizer)]),
         *(["error : 1", "answer : 1", "beta : 1 (shared, constant)"] if output else []),
@@ -43,11 +42,6 @@ def synapse_variables(*, plastic: bool, optimizer: str, continual: bool) -> list
 def input_synapse_equations(identifier: str) -> str:
     """Equations of a projection from the clamped input, which nothing feeds back to."""
     return f"w : 1\n{forward(identifier)}_post = w * r_pre : 1 (summed)"
-
-
-def drive_parts(identifiers_in: Iterable[str], identifiers_back: Iterable[str]) -> list[str]:
-    """Variables into which projections sum, and what else is a unit's current while it learns."""
-    return ["bias", "nudge", *map(forward, identifiers_in), *map(feedback, identifiers_back)]
 
 
 def show_pattern(times: Timetable) -> str:
@@ -73,14 +67,22 @@ def synapse_continual(times: Timetable) -> str:
     return "\n".join([*_clock(times, "_post"), *_follow(times, "w", "k_post * r_pre * r_post", "seen")])
 
 
-def unit_learning(times: Timetable, optimizer: str, *, plastic: bool, output: bool) -> str:
-    """At each tick: a unit's contrast, its error and nudge, and its membrane's start.
+def unit_learning(
+    times: Timetable,
+    optimizer: str,
+    *,
+    plastic: bool,
+    output: bool,
+    rounded: Callable[[str], str] = str,
+) -> str:
+    """At each tick: a unit's contrast, its error and its nudge.
 
     Args:
         times: The timetable.
         optimizer: 'sgd', 'adam', or 'none' where the bias moves continually.
         plastic: Whether the bias learns.
         output: Whether the unit is nudged.
+        rounded: What becomes of the text of the nudge.
     """
     lines = _clock(times)
     if plastic:
@@ -95,18 +97,25 @@ def unit_learning(times: Timetable, optimizer: str, *, plastic: bool, output: bo
             f"ep_free = int(ep_step == {free})",
             "answer = ep_free * r + (1 - ep_free) * answer",
             "error = ep_free * (int(i == ep_label(ep_slot)) - r) + (1 - ep_free) * error",
-            f"nudge = beta * ep_sign(ep_slot) * error * ({' '.join(gates)})",
+            f"nudge = {rounded('beta * ep_sign(ep_slot) * error')} * ({' '.join(gates)})",
         ]
-    ended = " + ".join(f"int(ep_step == {end})" for end in times.ends)
+    return "\n".join([*lines, "ep_begin = int(ep_step == 0)"])
+
+
+def rate_rest(times: Timetable) -> str:
+    """After `unit_learning`: how far a unit still moves when a phase ends, and its membrane's start."""
     return "\n".join(
         [
-            *lines,
-            "ep_begin = int(ep_step == 0)",
-            f"moved = (1 - ep_begin) * clip(moved, ({ended}) * abs(r - before), inf)",
+            f"moved = (1 - ep_begin) * clip(moved, {ended(times)} * abs(r - before), inf)",
             "before = r",
             "v = (1 - ep_begin) * v",
         ]
     )
+
+
+def ended(times: Timetable) -> str:
+    """1 where a phase has just ended, 0 elsewhere."""
+    return f"({' + '.join(f'int(ep_step == {end})' for end in times.ends)})"
 
 
 def unit_continual(times: Timetable) -> str:

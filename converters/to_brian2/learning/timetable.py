@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mep_neuro.simulation.network import Network
+from mep_neuro.simulation.spiking import is_spiking
 from mep_neuro.topology.training_spec import Equilibrium
 
 MOST_UNIT = 10
@@ -61,13 +62,17 @@ def timetable(network: Network, dt: float) -> Timetable:
     `free_steps` and `nudged_steps` of the file count steps of dt. Where the file leaves them open, they
     are as many as bring the error below equilibrium.tolerance while the slowest mode of the coupled map
     has the radius that consolidation.spectral_bound allows: an Euler step leaves 1 - dt / tau_mem
-    (1 - gamma) of it. Without a bound below 1, and at most, they are max_steps.
+    (1 - gamma) of it. Without a bound below 1, and at most, they are max_steps. A phase of spiking
+    neurons has equilibrium.slots of them.
     """
     section = network.spec.equilibrium
     phases = section.nudge.phases
     signs = (1, -1) if phases == "centered" else (1,)
-    guess = _steps_to_settle(network, section, dt)
-    free, nudged = section.free_steps or guess, section.nudged_steps or guess
+    if is_spiking(network):
+        free = nudged = section.slots
+    else:
+        guess = _steps_to_settle(network, section, dt)
+        free, nudged = section.free_steps or guess, section.nudged_steps or guess
     common = math.gcd(free, nudged)
     unit = max(n for n in range(1, MOST_UNIT + 1) if common % n == 0)
     return Timetable(free, nudged, signs, unit)

@@ -13,17 +13,20 @@ from mep_neuro.converters.to_brian2.learning.checks import refuse_unlearnable
 from mep_neuro.converters.to_brian2.learning.choice import choose_for_training
 from mep_neuro.converters.to_brian2.learning.consolidation import Consolidation
 from mep_neuro.converters.to_brian2.learning.metrics import EpochMetrics
-from mep_neuro.converters.to_brian2.learning.plastic import Maker, Plastic, make_plastic, namespace, shown
+from mep_neuro.converters.to_brian2.learning.objects import Maker, make_plastic
+from mep_neuro.converters.to_brian2.learning.plastic import Plastic
 from mep_neuro.converters.to_brian2.learning.runtime import Runtime
 from mep_neuro.converters.to_brian2.learning.schedule import Schedule, schedule
 from mep_neuro.converters.to_brian2.learning.standalone import Standalone
 from mep_neuro.converters.to_brian2.learning.timetable import Timetable, timetable
+from mep_neuro.converters.to_brian2.learning.told import namespace, shown
 from mep_neuro.converters.to_brian2.objects import code_object_class, import_brian2, require_runtime
 from mep_neuro.converters.to_brian2.standalone.program import Program
 from mep_neuro.errors import SettleError
 from mep_neuro.simulation.network import Network
 from mep_neuro.simulation.readout import classes
 from mep_neuro.simulation.recording import RunOptions
+from mep_neuro.simulation.spiking import is_spiking, neuron_of
 
 Array = NDArray[np.float64]
 After = Callable[[dict[str, float] | None], None]
@@ -51,7 +54,6 @@ class Trainer:
         *,
         epochs: int,
         target: str = "auto",
-        dt: float | None = None,
     ) -> None:
         """Make the objects; `prepare` or `load_state` comes next.
 
@@ -61,14 +63,13 @@ class Trainer:
             labels: Classes, shape (samples,), integers from 0.
             epochs: Passes over the training part.
             target: Code generation target; 'auto' chooses by the work.
-            dt: Time step, seconds; the file's equilibrium.dt unless given.
 
         Raises:
             UnsupportedError: The network cannot learn inside Brian2; each reason is named.
             BackendMissingError: Brian2, or a compiler that is asked for, is not found.
         """
         refuse_unlearnable(network)
-        brian2, step = import_brian2(), network.spec.equilibrium.dt if dt is None else dt
+        brian2, step = import_brian2(), network.spec.equilibrium.dt
         self._network = network = _encoded(network, features)
         times: Timetable = timetable(network, step)
         self.plan: Schedule = schedule(network.spec, labels, epochs)
@@ -86,7 +87,7 @@ class Trainer:
             self.plastic: Plastic = self._make(brian2, times, step, arrays)
             self._simulation = Runtime(brian2, self.plastic, self.target)
         self._write(network.arrays())
-        self._metrics = EpochMetrics(network.spec.equilibrium.tolerance)
+        self._metrics = EpochMetrics(_tolerance(network, times))
         self._place = 0  # of the next pattern in the plan
         self._good: dict[str, Array] = {}  # numbers of the last good update
 
@@ -271,3 +272,10 @@ def _encoded(network: Network, features: NDArray[np.floating]) -> Network:
         return network
     name = f"populations.{network.input.name}.offset"
     return network.with_arrays({**network.arrays(), name: np.asarray(features, dtype=np.float64).mean(0)})
+
+
+def _tolerance(network: Network, times: Timetable) -> float:
+    """How far a unit of a settled pattern may be off: the file's tolerance, or what read-outs resolve."""
+    if not is_spiking(network):
+        return network.spec.equilibrium.tolerance
+    return max(neuron_of(network, p.name).resolution(times.free) for p in network.dynamic)

@@ -94,6 +94,9 @@ class Program:
         arguments = [repr(float(duration))]
         for name, value in values.items():
             arguments.append(f"{name}={self._tell(place, name, value)}")
+        for variable in self.device.arrays:  # a monitor of a run of another length has another size
+            if isinstance(variable.size, tuple):
+                variable.size = (0, *variable.size[1:])
         with active(self.device):
             try:
                 self.device.run(
