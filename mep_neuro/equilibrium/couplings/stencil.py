@@ -37,8 +37,10 @@ class Stencil:
             size: Units of the population.
             dtype: Of weights and states.
         """
+        from mep_neuro.equilibrium.couplings.stencil_kernels import VECTOR_BYTES
+
         self._size, self._dtype = size, dtype
-        self._lanes = 512 // torch.finfo(dtype).bits
+        self._lanes = 8 * VECTOR_BYTES // torch.finfo(dtype).bits
         low, high = np.minimum(synapses.pre, synapses.post), np.maximum(synapses.pre, synapses.post)
         gains, of_gain = np.unique(synapses.gain, return_inverse=True)
         keys = ((high - low) * 2 + (synapses.pre > synapses.post)) * gains.size + of_gain.ravel()

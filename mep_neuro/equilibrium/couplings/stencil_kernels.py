@@ -1,7 +1,8 @@
 """Compiled loops of the stencil: rows of units along the fastest axis, one vector of units at a time.
 
 Plain numba loops keep their sums in memory; here they stay in vector registers, which is worth a
-factor of two to four. A vector has 64 bytes; on narrower machines LLVM splits it. Imported only where
+factor of two to four. A vector is the machine's: one twice as long would be split, and its sums would not
+fit the registers, which costs a factor of two (measured with AVX2). Imported only where
 a lattice is large enough: 0.4 s for numba, and 5 s to compile once for each dtype, then kept on disk.
 """
 
@@ -9,15 +10,17 @@ from functools import partial
 from typing import Any
 
 from llvmlite import ir
+from llvmlite.binding import get_host_cpu_features
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-VECTOR_BYTES = 64
+WIDE = get_host_cpu_features().get("avx512f", False)
+VECTOR_BYTES = 64 if WIDE else 32
 SAMPLES = 4
 """Samples that share a load of the weights in the product; fewer are done one by one."""
-PAIRED = 4
-"""Samples in one pass of the contrast: three shifts of two states each are 24 of 32 registers."""
+PAIRED = 4 if WIDE else 2
+"""Samples in one pass of the contrast: three shifts of two states each are 24 of 32 registers, 12 of 16."""
 BLOCK = 2048
 """Units in one block: the weights of a block stay in the second cache for all samples."""
 

@@ -3,8 +3,8 @@
 Near both ends of a sample's memory a shift would leave it: there the loops run on a copy with zeros
 beyond.
 
-numba keeps the compiled loops by the date of this file alone: after a change of `stencil_kernels`,
-touch this file too.
+numba keeps the compiled loops by the processor and the date of this file alone: after a change of
+`stencil_kernels`, touch this file too, or clear its __pycache__.
 """
 
 from typing import Any
