@@ -1,5 +1,6 @@
 """Every solver reaches the same fixed point and stops each sample by itself."""
 
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from mep_neuro.equilibrium.contrast import contrast
+from mep_neuro.equilibrium.contrast import Contrast, contrast
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.phases import Free, free_phase, nudged_phase
 from mep_neuro.equilibrium.settle import SOLVERS
@@ -83,6 +84,7 @@ NETWORKS = {
 }
 
 
+@cache  # a settle leaves the model as it was
 def model_of(name: str, solver: str, bound: float | None = RADIUS, **settings: Any) -> EquilibriumNetwork:
     """A float64 model whose coupled map has the radius, and a file that says the bound."""
     spec = NetworkSpec.model_validate(
@@ -113,6 +115,21 @@ def settled(model: EquilibriumNetwork, x: NDArray[np.float64], **settings: Any) 
     return free
 
 
+@cache
+def reference(name: str) -> NDArray[np.float64]:
+    return free_states(model_of(name, "sweeps").network, features())
+
+
+@cache
+def contrast_by(solver: str, name: str, phases: str) -> Contrast:
+    x, target = torch.from_numpy(features()), torch.eye(4, dtype=torch.float64)[[0, 1, 2, 3, 0, 1, 2]]
+    model = model_of(name, solver)
+    free = free_phase(model, x)
+    nudged = nudged_phase(model, free, target, phases=phases)
+    assert bool(nudged.point.settled.all()), nudged.point.status
+    return contrast(model, free, nudged)
+
+
 @every_solver
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_the_free_fixed_point_is_that_of_the_numpy_reference(name: str, solver: str) -> None:
@@ -120,7 +137,7 @@ def test_the_free_fixed_point_is_that_of_the_numpy_reference(name: str, solver: 
     states = torch.cat(list(settled(model, features()).point.states.values()), dim=1)
     names = [p.name for p in model.network.dynamic]
     assert list(model.settling) == names
-    assert np.abs(states.numpy() - free_states(model.network, features())).max() < CLOSE
+    assert np.abs(states.numpy() - reference(name)).max() < CLOSE
 
 
 @every_solver
@@ -128,16 +145,9 @@ def test_the_free_fixed_point_is_that_of_the_numpy_reference(name: str, solver: 
 @pytest.mark.parametrize("name", ["tanh", "hard_sigmoid", "cube"])
 def test_the_contrast_is_that_of_sweeps(name: str, phases: str, solver: str) -> None:
     """Nudged phases settle pairs, or half-differences; responses of layers far back are small."""
-    x, target = torch.from_numpy(features()), torch.eye(4, dtype=torch.float64)[[0, 1, 2, 3, 0, 1, 2]]
-    found = []
-    for each in (solver, "sweeps"):
-        model = model_of(name, each)
-        free = free_phase(model, x)
-        nudged = nudged_phase(model, free, target, phases=phases)
-        assert bool(nudged.point.settled.all()), nudged.point.status
-        found.append(contrast(model, free, nudged))
-    for key, value in found[0].items():
-        assert torch.allclose(value, found[1][key], rtol=0, atol=1e-9), key
+    wanted = contrast_by("sweeps", name, phases)
+    for key, value in contrast_by(solver, name, phases).items():
+        assert torch.allclose(value, wanted[key], rtol=0, atol=1e-9), key
 
 
 @every_solver
