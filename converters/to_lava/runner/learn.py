@@ -18,8 +18,8 @@ from lava_on_python311 import hashable_dataclasses
 Array = np.ndarray[Any, Any]
 NEVER = 2**31 - 1  # steps in which a trace decays: with 0 Lava's traces become NaN, or 0 in fixed point
 # Tags gather x1 y1 of the nudged phase less x1 y2 of the free one; y3 commits them to the weights and clears
-# them. Lava shifts products down by the widths of their factors in fixed point only: x1 y1 by 3 bits, t y3 by 5,
-# of which the float neurons' smaller y3 takes care.
+# them. Lava shifts products down by the widths of their factors in fixed point only, x1 y1 by 3 bits and
+# t y3 by 5, of which the float neurons' smaller y3 takes care.
 TAG = "2^{g} * u0 * x1 * y1 - 2^{g} * u0 * x1 * y2 - 2^-1 * u0 * t * y3"
 COMMIT = "2^{c} * u0 * t * y3"
 SHIFT = {"fixed": 0, "float": -3}
