@@ -3,19 +3,19 @@
     python tests/benchmarks/spiking_readout.py --json
 
 `digits_mlp` is trained as rates, as its file says. Then the same weights run with spikes on the
-held-out digits, and free, plus and minus phases give the contrast of 256 of them.
+held-out digits, and free, plus and minus phases give the contrast of a batch of all of them.
 
     error       `sif`, by slots: median over the samples of the mean |rate - fixed point| over the units
     slope       of log error over log slots, 64 to 1,024, least squares
     agreement   share of the samples with the class of the fixed point, by slots
-    cosine      of the contrast to that of settled rates at 128 slots, the least of the weights, on 256
-                held-out samples; `cosine_training` on 256 training samples, which the network knows so
+    cosine      of the contrast to that of settled rates at 128 slots, the least of the weights, on the
+                held-out samples; `cosine_training` on the training samples, which the network knows so
                 well that little is left to learn from: the responses are four times smaller
-    messages_per_unit, messages_agreement   of `annealed_sigma_delta` at 64 slots
+    messages_per_unit, messages_agreement, messages_error   of `annealed_sigma_delta` at 64 slots
 
 `controls` reads the very same spikes by other windows: `count` weighs the last 60 % of the phase alike,
 `trace` is a leaky trace at the end of the phase whose time constant (1/16, 1/8 or 1/4 of the phase) is
-the one that is best for it. `codes` has the other models at 128 slots; `drawn` is the error with the
+the one that is best for it. `codes` has every model at 128 slots; `drawn` is the error with the
 weights that training started from, against the trained fixed points: it must be large.
 """
 
@@ -45,7 +45,8 @@ from mep_neuro.simulation.override import network_with_neuron
 
 SLOTS = (16, 32, 64, 128, 256, 512, 1024)
 FITTED = (64, 128, 256, 512, 1024)
-BETA, BATCH = 0.3, 256
+BETA = 0.3
+CODES = ("sif", "sigma_delta", "annealed_sigma_delta", "lif")
 TRACES = (1 / 16, 1 / 8, 1 / 4)
 
 
@@ -78,9 +79,10 @@ def measure(network: Network, drawn: Network, data: DataSet, slots: tuple[int, .
     middle = 128 if 128 in slots else slots[-1]
     cosines = contrast_cosines(network, data.x_test, data.y_test, middle)
     known = contrast_cosines(network, data.x_train, data.y_train, middle)
-    codes = {
-        name: code(network, x, goal, name, middle) for name in ("sigma_delta", "annealed_sigma_delta", "lif")
-    }
+    codes = {name: code(network, x, goal, name, middle) for name in CODES}
+    for name, told in codes.items():
+        told["cosine"] = code_cosine(network, data.x_test, data.y_test, name, middle)
+        told["cosine_training"] = code_cosine(network, data.x_train, data.y_train, name, middle)
     annealed = code(network, x, goal, "annealed_sigma_delta", 64)
     return {
         "error": error["triangle"],
@@ -90,6 +92,7 @@ def measure(network: Network, drawn: Network, data: DataSet, slots: tuple[int, .
         "cosine_training": known["triangle"],
         "messages_per_unit": annealed["messages_per_unit"],
         "messages_agreement": annealed["agreement"],
+        "messages_error": annealed["error"],
         "controls": {
             name: {"error": error[name], "slope": slope(error[name], fitted), "cosine": cosines[name]}
             for name in ("count", "trace")
@@ -172,12 +175,8 @@ def contrast_cosines(
     network: Network, features: np.ndarray, labels: np.ndarray, slots: int
 ) -> dict[str, float]:
     """Of the contrast by every window to that of settled rates, the least of the weights."""
-    x, y = torch.from_numpy(features[:BATCH]), torch.from_numpy(labels[:BATCH])
-    target = torch.nn.functional.one_hot(y, network.output.size).double()
-    rate = EquilibriumNetwork(network, torch.float64)
-    free = free_phase(rate, x, tolerance=1e-12, max_steps=5000)
-    nudged = nudged_phase(rate, free, target, beta=BETA, phases="centered", tolerance=1e-10, max_steps=5000)
-    exact = dict(contrast(rate, free, nudged))
+    x, target = torch.from_numpy(features), one_hot(network, labels)
+    exact = exact_contrast(network, x, target)
     model = spiking(network, "sif", slots)
     _, drive = model.drive(x)
     steady = on_grid(model, drive, len(x))
@@ -196,6 +195,28 @@ def contrast_cosines(
         cosines[name] = min(cosine(exact[f"projections.{key}.weight"], value) for key, value in found.items())
     traces = [value for name, value in cosines.items() if name.startswith("trace")]
     return {"triangle": cosines["triangle"], "count": cosines["count"], "trace": max(traces)}
+
+
+def one_hot(network: Network, labels: np.ndarray) -> Tensor:
+    return torch.nn.functional.one_hot(torch.from_numpy(labels), network.output.size).double()
+
+
+def exact_contrast(network: Network, x: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """Of settled rates, at the same beta."""
+    rate = EquilibriumNetwork(network, torch.float64)
+    free = free_phase(rate, x, tolerance=1e-12, max_steps=5000)
+    return dict(
+        contrast(rate, free, nudged_phase(rate, free, target, beta=BETA, tolerance=1e-10, max_steps=5000))
+    )
+
+
+def code_cosine(network: Network, features: np.ndarray, labels: np.ndarray, name: str, slots: int) -> float:
+    """Of the contrast as training has it to that of settled rates, the least of the weights."""
+    x, target = torch.from_numpy(features), one_hot(network, labels)
+    exact, model = exact_contrast(network, x, target), spiking(network, name, slots)
+    free = free_phase(model, x)
+    found = contrast(model, free, nudged_phase(model, free, target, beta=BETA))
+    return min(cosine(exact[key], found[key]) for key in exact if key.endswith(".weight"))
 
 
 def cosine(a: Tensor, b: Tensor) -> float:

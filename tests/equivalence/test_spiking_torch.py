@@ -94,6 +94,21 @@ def test_the_free_phase_is_equal_spike_for_spike(model):
     assert (wrong, total) == (0, 96 * 6 * (3 * 64 + 5))
 
 
+def test_units_that_no_other_reaches_are_equal_too():
+    """A hidden population between the input and a softmax read-out outside the dynamics."""
+    spec = network_of("sif").spec.to_mapping()
+    for name in ("cube", "copy"):
+        del spec["populations"][name]
+    spec["populations"]["output"] = {"shape": [5], "role": "output", "activation": "softmax"}
+    spec["projections"] = {
+        "conv": spec["projections"]["conv"],
+        "out": {"pre": "maps", "post": "output", "connector": {"type": "dense"}},
+    }
+    spec["equilibrium"]["nudge"]["cost"] = "cross_entropy"
+    network = build(read_spec(spec))
+    assert differences(network) == (0, 96 * 6 * 64)
+
+
 def test_a_planted_fault_is_seen(monkeypatch):
     """A reset that forgets what is above the threshold."""
 

@@ -108,6 +108,7 @@ class SpikingSynapses:
         self._blocks = [_Block(self.rows[to], self.rows[of], way) for (to, of), way in ways.items()]
         first: Mapping[int, int] = {b.to.start: k for k, b in reversed(list(enumerate(self._blocks)))}
         self._first = [first[block.to.start] == k for k, block in enumerate(self._blocks)]
+        self._unreached = [rows for rows in self.rows.values() if rows.start not in first]
 
     def weights_changed(self) -> None:
         """Take the weights again before the next product."""
@@ -121,6 +122,8 @@ class SpikingSynapses:
         """
         if self._stale:
             self._refresh()
+        for rows in self._unreached:
+            out[rows] = 0.0
         for block, first in zip(self._blocks, self._first, strict=True):
             into, source = out[block.to], sent[block.of]
             if block.dense and first:

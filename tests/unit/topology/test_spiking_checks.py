@@ -104,6 +104,8 @@ def test_every_model_is_read_and_written_back(model):
             "energy: predictive_coding",
             "equilibrium.energy: the errors of predictive coding have no",
         ),
+        ("tau_syn: 4 ms", "v_rest: 0.0", "neurons.unit.v_rest: unknown key 'v_rest'; did you mean 'v_leak'?"),
+        ("tau_syn: 4 ms", "E_L: 0.0", "neurons.unit.E_L: unknown key 'E_L'; did you mean 'v_leak'?"),
         ("model: sif", "model: sfi", "neurons.unit.model: unknown choice 'sfi'; did you mean 'sif'?"),
     ],
 )
