@@ -218,8 +218,11 @@ def _print_costs(found: "Fit") -> None:
         typer.echo(f"latency: {found.latency.words('s')}")
     power = found.profile.power
     if power.known:
-        ends = [f"{end:g}" for end in (power.low, power.high) if end is not None]
-        typer.echo(f"power of the chip, not of this network: {' to '.join(ends)} W ({power.source})")
+        if power.low is None or power.high is None:
+            told = f"at most {power.high:g}" if power.low is None else f"at least {power.low:g}"
+        else:
+            told = f"{power.low:g} to {power.high:g}"
+        typer.echo(f"power of the chip, not of this network: {told} W ({power.source})")
 
 
 def _shown(value: int | str | None) -> str:

@@ -5,16 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mep_neuro.chip.profile import read_profile
-from mep_neuro.chip.quantize import Quantized, quantize
+from mep_neuro.chip.quantize import quantize
 from mep_neuro.simulation.build import build
 from mep_neuro.simulation.currents import currents
+from mep_neuro.simulation.network import Network
 from mep_neuro.topology.reader import read_spec
 
 LOIHI2 = read_profile("loihi2")
 
 
-def networks(gain: float, weights: list[float], shift: int) -> Quantized | None:
-    """A 3-5-2 net with these weights times 2^shift, quantized."""
+def networks(gain: float, weights: list[float], shift: int) -> Network:
+    """A 3-5-2 net with these weights times 2^shift."""
     spec = {
         "name": "net",
         "populations": {
@@ -56,10 +57,17 @@ def test_a_weight_is_at_most_half_a_step_away(gain, weights, shift, weight_bits,
     assert finer > q.weight_high or q.P == 22 or q.limited_by == "sum"
 
 
-@given(values, st.integers(-8, 4), st.integers(2, 8))
-def test_symmetric_weights_stay_symmetric(weights, shift, weight_bits):
-    held = quantize(networks(1.0, weights, shift), LOIHI2, weight_bits=weight_bits, leak_shift=4).weight
-    np.testing.assert_array_equal(held.toarray(), held.toarray().T)
+@given(values, st.integers(-8, 4), st.integers(2, 8), st.sampled_from(["loihi2", "spinnaker2", "fpga_int8"]))
+def test_symmetric_weights_stay_symmetric(weights, shift, weight_bits, chip):
+    profile = read_profile(chip)
+    held = quantize(networks(1.0, weights, shift), profile, weight_bits=weight_bits, leak_shift=4)
+    np.testing.assert_array_equal(held.weight.toarray(), held.weight.toarray().T)
+    # The chip's own grid: even integers on loihi2, all on the others, coarser at fewer bits.
+    step = profile.number("weight_step") << (8 - weight_bits)
+    assert held.weight_step == step
+    assert not (held.weight.data % step).any()
+    assert profile.number("weight_low") <= held.weight.data.min(initial=0)
+    assert held.weight.data.max(initial=0) <= profile.number("weight_high")
 
 
 @given(values, st.integers(2, 8))
