@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from mep_neuro.backends.pictures.raster import plot_raster as plot_raster
     from mep_neuro.backends.pictures.settling import plot_settling as plot_settling
     from mep_neuro.backends.pictures.weights import plot_weights as plot_weights
+    from mep_neuro.backends.trainer import trainer as trainer
     from mep_neuro.backends.training import train as train
     from mep_neuro.equilibrium.contrast import contrast as contrast
     from mep_neuro.equilibrium.optimizers.gradients import Sequential as Sequential
@@ -63,6 +64,7 @@ _PUBLIC = {
     "sdmep": "mep_neuro.equilibrium.optimizers.presets:sdmep",
     "smep": "mep_neuro.equilibrium.optimizers.presets:smep",
     "train": "mep_neuro.backends.training:train",
+    "trainer": "mep_neuro.backends.trainer:trainer",
     "plot_cube": "mep_neuro.backends.pictures.cube:plot_cube",
     "plot_equilibrium": "mep_neuro.backends.pictures.equilibrium:plot_equilibrium",
     "plot_membranes": "mep_neuro.backends.pictures.membranes:plot_membranes",

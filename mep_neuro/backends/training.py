@@ -41,12 +41,14 @@ class Training:
         held_out: Accuracy of the last state on the held-out part.
         run: The RUN folder, if one was asked for.
         learned: The network after this task: what training on the next one goes on `after`.
+        notes: How a simulator was chosen to run, in sentences.
     """
 
     metrics: list[Metrics]
     held_out: Accuracy
     run: RunFolder | None
     learned: Learned
+    notes: tuple[str, ...] = ()
 
 
 def train(
@@ -133,7 +135,8 @@ def train(
         finally:
             net.load_arrays(trainer.arrays())
     held_out = accuracy(trainer.predict(data.x_test), data.y_test)
-    return Training(keeper.records, held_out, keeper.run, Learned(trainer.arrays(), trainer.state()))
+    learned, notes = Learned(trainer.arrays(), trainer.state()), getattr(trainer, "notes", ())
+    return Training(keeper.records, held_out, keeper.run, learned, tuple(notes))
 
 
 def _team(on: str) -> "Team":

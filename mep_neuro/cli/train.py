@@ -97,11 +97,14 @@ def train(
     if not first_process():
         return
     held_out = training.held_out
+    for sentence in training.notes:
+        note(sentence, quiet=as_json)
     if as_json:
         print_json(
             {
                 "run": out,
                 "on": on,
+                "notes": training.notes,
                 "network": spec.name,
                 "accuracy": held_out.value,
                 "interval": [held_out.low, held_out.high],

@@ -35,6 +35,14 @@ def test_the_cube_learns_through_its_lattice() -> None:
     assert figures["frozen"] > 0.3  # the control learns too
 
 
-@pytest.mark.parametrize("name", ["quickstart.py", "ep_against_backprop.py", "cube_from_yaml.py"])
+def test_a_run_spikes_in_brian2_under_a_monitor_of_the_users() -> None:
+    figures = run_example("brian2_from_a_run.py", epochs=2, samples=2)
+    assert figures["spikes"] == figures["recorded"] > 0
+    assert figures["panels"] == 2
+
+
+@pytest.mark.parametrize(
+    "name", ["quickstart.py", "ep_against_backprop.py", "cube_from_yaml.py", "brian2_from_a_run.py"]
+)
 def test_an_example_is_under_60_lines(name: str) -> None:
     assert len((EXAMPLES / name).read_text().splitlines()) < 60

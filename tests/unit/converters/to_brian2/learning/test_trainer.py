@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import mep_neuro as mep
 from mep_neuro.backends.data.data_set import DataSet
 from mep_neuro.backends.data.load import load_data
 from mep_neuro.backends.load import load
@@ -141,3 +142,25 @@ def test_only_what_learns_somewhere_can_be_asked_for() -> None:
         train(net, "xor", on="brian2", gradient=backpropagation)
     with pytest.raises(UnsupportedError, match="write on='brian2'"):
         train(net, "xor", target="numpy")
+
+
+def test_a_trainer_is_reached_from_python_and_says_its_target() -> None:
+    made = mep.trainer(load(mapping()), "xor", epochs=1)
+    assert made.notes[0].startswith("target numpy (auto: ")
+    made.train()
+    assert set(made.predict(XOR.x_test)) <= {0, 1}
+
+
+@pytest.mark.slow  # compiles
+def test_a_standalone_program_is_the_same_training() -> None:
+    network = build(read_spec(mapping()))
+    standalone = Trainer(network, XOR.x_train, XOR.y_train, epochs=3, target="cpp_standalone")
+    runtime = trainer(epochs=3)
+    records: list[list[dict[str, float]]] = [[], []]
+    standalone.prepare()
+    for made, told in zip((standalone, runtime), records, strict=True):
+        made.train(lambda record, told=told: told.append(record) if record else None)
+    # Muon orthogonalises in bfloat16: a sum in another order, 1e-16, may round one entry to its neighbour.
+    assert change(standalone.arrays(), runtime.arrays()) < 1e-2
+    assert [r["train_accuracy"] for r in records[0]] == [r["train_accuracy"] for r in records[1]]
+    assert [r["settled"] for r in records[0]] == [r["settled"] for r in records[1]]
