@@ -7,6 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+pytestmark = pytest.mark.timeout(300)  # the child has 280 seconds; 10 of CPU each
+
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 
@@ -15,7 +19,7 @@ def quick(name: str) -> dict[str, Any]:
         [sys.executable, str(FOLDER / f"{name}.py"), "--json", "--quick"],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=280,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         check=False,
     )
@@ -36,6 +40,7 @@ def test_spiking_exact() -> None:
         assert targets["control"]["differences"] > 0
 
 
+@pytest.mark.slow
 def test_speed() -> None:
     found = quick("brian2_speed")
     assert found["over_naive"].keys() == {"numpy", "numpy_dense"}
