@@ -57,7 +57,7 @@ def launch(
     finally:
         _end_group(process)
     if not in_time:
-        raise BackendFailedError(f"{name}: no answer within {time_limit:g} s; {advice}{_tail(log)}")
+        raise BackendFailedError(f"{name}: no answer within {time_limit:.3g} s; {advice}{_tail(log)}")
     if process.returncode:
         raise BackendFailedError(f"{name}: {_ending(process.returncode)}; {advice}{_tail(log)}")
 

@@ -125,6 +125,8 @@ def _session(
 ) -> Iterator[Any]:
     """Write a bundle, run it, and give what it wrote."""
     environment = require()
+    if time_limit <= 0:
+        raise BackendFailedError("lava: the time limit was over before it could start; give a longer one")
     with tempfile.TemporaryDirectory(prefix="mep-neuro-lava-", dir=_short_folder()) as name:
         folder = Path(name)
         write_bundle(quantized, content, folder / "bundle")

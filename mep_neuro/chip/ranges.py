@@ -40,23 +40,34 @@ def row_sums(weight: csr_matrix) -> NDArray[np.int64]:
     return sums
 
 
-def check_units(network: Network, profile: ChipProfile) -> None:
-    """Refuse attention, other spiking models, and settling units other than the clamp to [0, 1]."""
+def check_units(network: Network, profile: ChipProfile, neuron: str = "sigma_delta") -> None:
+    """Refuse attention, other spiking models, and settling units other than the clamp to [0, 1].
+
+    Args:
+        network: The network.
+        profile: The chip.
+        neuron: What its units become: 'sigma_delta', or 'lif', whose rate code replaces rate units (a lif
+            population of a file has a leak and parameters of its own).
+    """
     refuse_torch_only(network, profile.name)
-    others = [p for p in network.dynamic if p.model not in ("rate", "sigma_delta")]
+    makes, write = {"sigma_delta": ("runs sigma_delta neurons", "sigma_delta")}.get(
+        neuron, ("codes rate units in LIF neurons", "rate")
+    )
+    others = [p for p in network.dynamic if p.model not in ("rate", write)]
     if others:
         raise UnsupportedError(
             "\n".join(
-                f"population '{p.name}': the emulation of {profile.name} runs sigma_delta neurons, not "
-                f"{p.model}; write model: sigma_delta, or add --neuron sigma_delta"
+                f"population '{p.name}': the emulation of {profile.name} {makes}, not "
+                f"{p.model}; write model: {write}, or add --neuron {neuron}"
                 for p in others
             )
         )
+    form = "EPSigmaDelta" if neuron == "sigma_delta" else "LIF"
     wrong = [p for p in network.dynamic if p.activation != "hard_sigmoid"]
     if wrong:
         raise UnsupportedError(
             "\n".join(
-                f"population '{p.name}': {p.activation} units have no EPSigmaDelta form on {profile.name}; "
+                f"population '{p.name}': {p.activation} units have no {form} form on {profile.name}; "
                 "use activation hard_sigmoid, or run it on torch or brian2"
                 for p in wrong
             )

@@ -45,3 +45,8 @@ def run_options(on: str, neuron: str | None, populations: str | None, time_limit
     model = "sigma_delta" if neuron is None or on not in CHIP_BACK_ENDS else neuron
     check_neuron_model(model)
     return RunOptions(neuron=model, populations=populations or "merged", time_limit=time_limit)
+
+
+def file_neuron(on: str, neuron: str | None) -> str | None:
+    """What replaces the file's neuron model: on a chip rate units, which it takes in its neurons."""
+    return "rate" if neuron is not None and on in CHIP_BACK_ENDS else neuron

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mep_neuro.cli.chip_options import CHIP_BACK_ENDS, PopulationsOption, TimeLimitOption, run_options
+from mep_neuro.cli.chip_options import PopulationsOption, TimeLimitOption, file_neuron, run_options
 from mep_neuro.cli.held_out import (
     DataOption,
     JsonOption,
@@ -58,7 +58,7 @@ def run(
     check_tolerance(tolerance)
     require(on)
     options = run_options(on, neuron, populations, time_limit)
-    held = held_out(folder, data, samples, None if on in CHIP_BACK_ENDS else neuron)
+    held = held_out(folder, data, samples, file_neuron(on, neuron))
     comparison = settle_on([on], held, quiet=json, trace=plots is not None, target=target, options=options)
     drawn = None if plots is None else draw(plots, held, comparison, on)
     if json:

@@ -62,7 +62,7 @@ def test_xor_is_learned_inside_lava(precision: str) -> None:
     done: OnChipLearning = learn_on_chip(weights(0), INPUTS, TARGETS, precision=precision)
     assert done.learned
     assert done.error[0] > 0.2
-    assert done.asymmetry == 0.0 if precision == "fixed" else done.asymmetry < 1e-4
+    assert done.asymmetry == 0.0
 
 
 def test_what_does_not_fit_is_refused() -> None:

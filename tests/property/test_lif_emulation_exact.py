@@ -42,7 +42,7 @@ def refuse_unequal(one: LifRun, other: LifRun) -> None:
         np.testing.assert_array_equal(getattr(one.trace, name), getattr(other.trace, name), err_msg=name)
 
 
-@settings(max_examples=120)
+@settings(max_examples=80)
 @given(cases(), st.integers(0, 30))
 def test_fast_equals_plain_at_every_step(drawn, warm_up):
     net, bias = drawn
@@ -50,7 +50,7 @@ def test_fast_equals_plain_at_every_step(drawn, warm_up):
     refuse_unequal(emulate_lif(net, bias, **options), emulate_lif_plain(net, bias, **options))
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(cases(), st.integers(1, 60))
 def test_fast_equals_plain_from_any_state(drawn, cut):
     net, bias = drawn

@@ -16,7 +16,9 @@ from guard import guarded
 from lava_on_python311 import hashable_dataclasses
 
 Array = np.ndarray[Any, Any]
-NEVER = 2**31 - 1  # steps in which a trace decays: with 0 Lava's traces become NaN, or 0 in fixed point
+# Steps in which a trace decays: with 0 Lava's traces become NaN, or 0 in fixed point. Not at all in floating
+# point, so that x1 is s / 2 to the last bit, and W stays the transpose of its way back.
+NEVER = {"fixed": 2**31 - 1, "float": np.inf}
 # Tags gather x1 y1 of the nudged phase less x1 y2 of the free one; y3 commits them to the weights and clears
 # them. Lava shifts products down by the widths of their factors in fixed point only, x1 y1 by 3 bits and
 # t y3 by 5, of which the float neurons' smaller y3 takes care.
@@ -115,15 +117,16 @@ def _connection(weight: Array, pre: Any, post: Any, settings: dict[str, Any]) ->
         from lava.proc.dense.process import LearningDense
         from lava.utils.weightutils import SignMode
 
+    never = NEVER[settings["precision"]]
     rule = Loihi3FLearningRule(
         dt=TAG.format(g=settings["tag_exponent"] + SHIFT[settings["precision"]]),
         dw=COMMIT.format(c=settings["commit_exponent"]),
-        x1_tau=NEVER,
-        x2_tau=NEVER,
+        x1_tau=never,
+        x2_tau=never,
         t_epoch=settings["steps"],
         rng_seed=0,
     )
-    rule.y1_tau = rule.y2_tau = rule.y3_tau = NEVER
+    rule.y1_tau = rule.y2_tau = rule.y3_tau = never
     connection = LearningDense(
         weights=np.ascontiguousarray(weight),
         learning_rule=rule,

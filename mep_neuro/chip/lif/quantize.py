@@ -148,7 +148,7 @@ def quantize_lif(
         UnsupportedError: A settling population has other units than hard_sigmoid.
         ChipRangeError: A number does not fit the chip; nothing is clipped.
     """
-    check_units(network, profile)
+    check_units(network, profile, "lif")
     check_finite(network)
     _check_parameters(profile, weight_bits, current_shift, interval)
     matrix = currents(network).recurrent

@@ -3,7 +3,7 @@
 import pytest
 
 from mep_neuro.chip.neuron_models import check_layout, check_neuron_model
-from mep_neuro.cli.chip_options import run_options
+from mep_neuro.cli.chip_options import file_neuron, run_options
 from mep_neuro.errors import UnsupportedError
 
 
@@ -31,3 +31,9 @@ def test_unknown_names_are_refused() -> None:
         UnsupportedError, match=r"^populations 'one': unknown layout; give merged or separate"
     ):
         check_layout("one")
+
+
+def test_on_a_chip_rate_units_are_taken_in_its_neurons() -> None:
+    assert file_neuron("lava", "lif") == file_neuron("loihi-emulator", "sigma_delta") == "rate"
+    assert file_neuron("torch", "lif") == "lif"
+    assert file_neuron("lava", None) is None

@@ -19,11 +19,13 @@ LOIHI2 = read_profile("loihi2")
 WARM_UP, COUNTED = 1024, 4096
 
 
-def network(gain: float = 0.5, activation: str = "hard_sigmoid", seed: int = 3) -> Network:
+def network(
+    gain: float = 0.5, activation: str = "hard_sigmoid", seed: int = 3, model: str = "rate"
+) -> Network:
     dense = {"type": "dense"}
     mapping: dict[str, Any] = {
         "name": "net",
-        "neurons": {"u": {"activation": activation}},
+        "neurons": {"u": {"model": model, "activation": activation}},
         "populations": {
             "in": {"shape": [3], "role": "input"},
             "a": {"shape": [6], "neuron": "u", "bias": 0.2},
@@ -110,5 +112,8 @@ def test_what_does_not_fit_is_refused() -> None:
         ChipRangeError, match=r"^threshold: \d+ is all that weights up to \d+.* leave \(weight\)"
     ):
         quantize_lif(network(gain=1e5), LOIHI2)
-    with pytest.raises(UnsupportedError, match=r"population 'a': tanh units"):
+    with pytest.raises(UnsupportedError, match=r"population 'a': tanh units have no LIF form"):
         quantize_lif(network(activation="tanh"), LOIHI2)
+    spiking = r"population 'a': the emulation of loihi2 codes rate units in LIF neurons, not"
+    with pytest.raises(UnsupportedError, match=spiking):
+        quantize_lif(network(model="sigma_delta"), LOIHI2)
