@@ -16,6 +16,7 @@ README = """\
     python run_bundle.py . --check                          runs the golden inputs, compares every step
     python run_bundle.py . --inputs in.npz --out out.npz    in.npz: 'features' of shape (samples, {inputs})
     --populations separate     a process for each population, instead of one for all
+    --time-limit SECONDS       end a run that takes longer
     --run-config NAME          Lava's run configuration; without it Loihi2SimCfg, a simulation. A host with
                                Intel's compiler (lava-loihi, for members of its research community) can
                                give Loihi2HwCfg.

@@ -18,6 +18,7 @@ README = """\
     python run_bundle.py . --check                          runs the golden inputs, compares every step
     python run_bundle.py . --inputs in.npz --out out.npz    in.npz: 'features' of shape (samples, {inputs})
     --populations separate     a process for each population, instead of one for all
+    --time-limit SECONDS       end a run that takes longer
     --precision float          the same integers as real numbers, without rounding of the state
 
 They need numpy and Lava, on Python 3.10 or 3.11, in a virtual environment of their own:

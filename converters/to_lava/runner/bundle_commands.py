@@ -45,6 +45,7 @@ class _SigmaDelta:
             "layout": options.populations or bundle.manifest["layout"],
             "precision": options.precision,
             "run_config": options.run_config,
+            "limit": options.time_limit,
         }
 
     def run(self, inputs: Mapping[str, Ints], progress: Callable[[int, int], None]) -> dict[str, Ints]:
@@ -80,7 +81,7 @@ class _Lif:
             )
         self.bundle, self.options = bundle, options
         layout = options.populations or bundle.manifest["layout"]
-        self.how = {"layout": layout, "run_config": options.run_config}
+        self.how = {"layout": layout, "run_config": options.run_config, "limit": options.time_limit}
 
     def run(self, inputs: Mapping[str, Ints], progress: Callable[[int, int], None]) -> dict[str, Ints]:
         """Counts and registers after each window: the warm-up, and two halves of what counts."""
@@ -164,6 +165,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--populations", choices=LAYOUTS, help="one process, or one for each population")
     parser.add_argument("--precision", choices=tuple(TAGS), default="fixed", help="EPSigmaDelta's arithmetic")
     parser.add_argument("--run-config", default=SIMULATION, help="Lava's run configuration, by name")
+    parser.add_argument("--time-limit", type=float, default=0.0, help="end the run after so many seconds")
     parser.add_argument("--parent", type=int, default=0, help="end when this process, the parent, is gone")
     options = parser.parse_args()
     if not options.check and not (options.inputs and options.out):

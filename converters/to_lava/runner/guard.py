@@ -1,10 +1,11 @@
-"""End a run that Lava would let hang: one of its processes died, or whoever started it is gone."""
+"""End a run that Lava would let hang: a process died, time is over, or whoever started it is gone."""
 
 import contextlib
 import multiprocessing
 import os
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.process import BaseProcess
@@ -14,7 +15,7 @@ PERIOD = 0.2  # seconds between two looks
 
 
 @contextlib.contextmanager
-def guarded(parent: int = 0) -> Iterator[Callable[[Iterable[BaseProcess]], None]]:
+def guarded(parent: int = 0, limit: float = 0.0) -> Iterator[Callable[[Iterable[BaseProcess]], None]]:
     """Watch Lava's processes while they run; end this process and them when one is lost.
 
     When a process model raises or is killed, Lava's run() waits for the others for ever, and after a
@@ -23,13 +24,14 @@ def guarded(parent: int = 0) -> Iterator[Callable[[Iterable[BaseProcess]], None]
 
     Args:
         parent: Process id of whoever started this one and waits for it; 0 not to look.
+        limit: Seconds after which the run is ended; 0 for no limit.
 
     Yields:
         A function to give the processes to, once they have started.
     """
     ended = threading.Event()
     seen: set[BaseProcess] = set()
-    watch = threading.Thread(target=_watch, args=(parent, ended, seen), daemon=True)
+    watch = threading.Thread(target=_watch, args=(parent, limit, ended, seen), daemon=True)
     watch.start()
     try:
         yield seen.update
@@ -41,11 +43,17 @@ def guarded(parent: int = 0) -> Iterator[Callable[[Iterable[BaseProcess]], None]
         watch.join()
 
 
-def _watch(parent: int, ended: threading.Event, seen: set[BaseProcess]) -> None:
+def _watch(parent: int, limit: float, ended: threading.Event, seen: set[BaseProcess]) -> None:
+    deadline = time.monotonic() + limit if limit else None
     while not ended.wait(PERIOD):
         gone = [process for process in tuple(seen) if not _alive(process)]
         if gone and not ended.is_set():
             _tell(gone)
+            _end(seen | set(multiprocessing.active_children()))
+        if deadline is not None and time.monotonic() >= deadline and not ended.is_set():
+            print(
+                f"lava: no answer within {limit:g} s; give fewer samples or a longer limit", file=sys.stderr
+            )
             _end(seen | set(multiprocessing.active_children()))
         if parent and os.getppid() != parent:
             print("the process that started this run is gone", file=sys.stderr)

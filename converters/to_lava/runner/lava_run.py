@@ -18,6 +18,7 @@ def run_processes(
     read: Callable[[], None] | None = None,
     progress: Progress | None = None,
     parent: int = 0,
+    limit: float = 0.0,
 ) -> None:
     """Run a connected network of processes, from rest, to its end.
 
@@ -28,12 +29,13 @@ def run_processes(
         read: Called after each window, while Lava stands still.
         progress: Called with (steps done, steps).
         parent: Process id of whoever started this one, whose end ends the run; 0 for nobody's.
+        limit: Seconds after which the run is ended; 0 for no limit.
     """
     with hashable_dataclasses():
         from lava.magma.core.run_conditions import RunSteps
 
     total, done = sum(windows), 0
-    with guarded(parent) as watch:
+    with guarded(parent, limit) as watch:
         first.create_runtime(run_cfg=configuration)
         watch(first.runtime._messaging_infrastructure.actors)  # Lava has no public name for them
         for window in windows:

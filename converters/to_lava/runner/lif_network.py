@@ -26,6 +26,7 @@ def simulate(
     *,
     layout: str = "merged",
     run_config: str = SIMULATION,
+    limit: float = 0.0,
 ) -> dict[str, Ints]:
     """Run every sample from rest, and read counts and registers after each window.
 
@@ -42,6 +43,7 @@ def simulate(
         layout: 'merged', or 'separate': a process for each population.
         run_config: Lava's run configuration; a host with the vendor's compiler can give
             one of hardware.
+        limit: Seconds after which the run is ended; 0 for no limit.
 
     Returns:
         'counts': spikes in each window, (windows, samples, neurons). 'u' and 'v': registers one step
@@ -62,6 +64,7 @@ def simulate(
         read=lambda: frames.append(network.read(samples, units)),
         progress=progress,
         parent=parent,
+        limit=limit,
     )
     states = {name: np.array([frame[name] for frame in frames]) for name in ("counts", "u", "v")}
     total = states["counts"] // COUNT

@@ -25,6 +25,7 @@ def simulate(
     layout: str = "merged",
     precision: str = "fixed",
     run_config: str = SIMULATION,
+    limit: float = 0.0,
 ) -> dict[str, Ints]:
     """Run every sample for `steps` steps, from rest.
 
@@ -41,6 +42,7 @@ def simulate(
         layout: 'merged', or 'separate': a process for each population.
         precision: 'fixed', or 'float': the same weights and biases without any rounding of the state.
         run_config: Lava's run configuration, by name.
+        limit: Seconds after which the run is ended; 0 for no limit.
 
     Returns:
         The last s, v, sigma and messages, shape (samples, units), int32 or, in float, float64; and, as
@@ -55,7 +57,7 @@ def simulate(
             np.save(file, np.zeros((rows[name], samples * units), dtype=kind))
         first = _processes(bundle, bias, files, layout, precision)
         configuration = run_configuration(run_config, precision)
-        run_processes(first, configuration, [steps], progress=progress, parent=parent)
+        run_processes(first, configuration, [steps], progress=progress, parent=parent, limit=limit)
         recorded = {n: np.load(f).reshape(rows[n], samples, units) for n, f in files.items()}
     states = {name: values[-1] for name, values in recorded.items()}
     return {**states, **{"trace_" + name: recorded[name] for name in trace}}

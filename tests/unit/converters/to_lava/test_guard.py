@@ -89,3 +89,11 @@ def test_nothing_lives_on_when_the_caller_is_killed(tmp_path: Path) -> None:
         assert [gone(pid) for pid in pids] == [False] * 3
         os.kill(caller.pid, signal.SIGKILL)
     assert left(pids) == []
+
+
+def test_a_run_over_its_limit_is_ended() -> None:
+    code = SCRIPT.format(runner=str(RUNNER), parent="0, 1.0", child="time.sleep(60)", body="time.sleep(60)")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert done.stderr.strip() == "lava: no answer within 1 s; give fewer samples or a longer limit"
+    assert left(map(int, done.stdout.split())) == []
