@@ -41,8 +41,21 @@ def test_a_run_spikes_in_brian2_under_a_monitor_of_the_users() -> None:
     assert figures["panels"] == 2
 
 
-@pytest.mark.parametrize(
-    "name", ["quickstart.py", "ep_against_backprop.py", "cube_from_yaml.py", "brian2_from_a_run.py"]
-)
+def test_a_plain_torch_model_learns_without_backward() -> None:
+    figures = run_example("torch_model.py", epochs=2)
+    assert figures["untrained"] < 0.3
+    assert figures["accuracy"] > 0.85
+
+
+SHORT = [
+    "quickstart.py",
+    "ep_against_backprop.py",
+    "cube_from_yaml.py",
+    "brian2_from_a_run.py",
+    "torch_model.py",
+]
+
+
+@pytest.mark.parametrize("name", SHORT)
 def test_an_example_is_under_60_lines(name: str) -> None:
     assert len((EXAMPLES / name).read_text().splitlines()) < 60

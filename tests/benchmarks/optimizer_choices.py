@@ -1,0 +1,181 @@
+"""What the choices of an optimizer are worth: error feedback, cost, dropout; what Dion and the bound cost.
+
+    python tests/benchmarks/optimizer_choices.py --json --data DIR [--parts xor,feedback,...]
+
+Nets, images and schedule of optimizers.py, 3 seeds, mean and deviation of the held-out accuracy.
+
+xor: seeds out of 10 that end with all four of networks/xor.yaml right.
+feedback: Dion with error feedback and without, at rank 1/8 and 1/32 of the hidden units (32 and 8).
+cost: Dion with squared error, and with cross-entropy, of the classic net; and its softmax read-out by sdmep.
+dropout: Dion with a fifth of the hidden units silenced in training, and with none.
+times: one update over one of backpropagation with torch's SGD, median of interleaved ratios: Dion at ranks
+16, 32, 64; and of 784-512-512-10 by `mep.sdmep` what a spectral bound adds, of the coupled map and of
+each matrix.
+scaling: milliseconds of one step on a square matrix, of Dion at rank 32, of its three products alone, and
+of Muon up to 2048; and what Dion keeps and needs beside the matrix and its momentum, in numbers a side.
+"""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from optimizers import BATCH, CHOSEN, IMAGES, SEEDS, Arrays, by_network, by_preset, ratios, spent, update
+from torch import nn
+
+import mep_neuro as mep
+from mep_neuro.equilibrium.dion import Dion
+from mep_neuro.equilibrium.muon import Muon
+from mep_neuro.equilibrium.trainer import Trainer, predict
+
+SIDES, LARGEST_OF_MUON, RANK = (512, 1024, 2048, 4096, 8192), 2048, 32
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--data", help="IDX folder of MNIST; the digits without")
+    parser.add_argument("--parts", default=",".join(PARTS), help="some of the parts")
+    parser.add_argument("--quick", action="store_true", help="one epoch, one seed, for a smoke test")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    data = mep.load_data(f"mnist:{options.data}" if options.data else "digits")
+    x = data.x_train[:IMAGES].astype(np.float32)
+    arrays = (x, data.y_train[:IMAGES], data.x_test.astype(np.float32), data.y_test)
+    found = {}
+    for name in options.parts.split(","):
+        found[name] = PARTS[name](arrays, options.quick)
+        print(name, found[name], file=sys.stderr, flush=True)
+    print(json.dumps({"optimizer_choices": found}, indent=None if options.json else 2))
+
+
+def xor(arrays: Arrays, quick: bool) -> int:
+    x = np.array([[a, b, 1 - a, 1 - b] for a in (0, 1) for b in (0, 1)], dtype=np.float32)
+    y = np.array([0, 1, 1, 0])
+    return sum(_xor_solved(x, y, seed) for seed in range(1 if quick else 10))
+
+
+def _xor_solved(x: np.ndarray, y: np.ndarray, seed: int) -> bool:
+    model = mep.load("xor", seed=seed)
+    trainer = Trainer(model, x, y, epochs=model.spec.learning.epochs, seed=seed)
+    trainer.prepare()
+    while not trainer.finished:
+        trainer.advance()
+    return bool((predict(model, x)[0] == y).all())
+
+
+def feedback(arrays: Arrays, quick: bool) -> dict[str, dict[str, list[float]]]:
+    ranks, switch = {"1/8": 32, "1/32": 8}, {"on": 1.0, "off": 0.0}
+    return {
+        share: {
+            name: accuracies(arrays, quick, rank=rank, error_feedback=strength)
+            for name, strength in switch.items()
+        }
+        for share, rank in ranks.items()
+    }
+
+
+def cost(arrays: Arrays, quick: bool) -> dict[str, list[float]]:
+    return {
+        **{name: accuracies(arrays, quick, cost=name) for name in ("squared_error", "cross_entropy")},
+        "softmax_readout": _spread(
+            lambda seed: by_preset("sdmep", arrays, CHOSEN["sdmep"], seed, 1 if quick else 10), quick
+        ),
+    }
+
+
+def dropout(arrays: Arrays, quick: bool) -> dict[str, list[float]]:
+    return {str(share): accuracies(arrays, quick, dropout=share) for share in (0.0, 0.2)}
+
+
+def accuracies(arrays: Arrays, quick: bool, **changes: Any) -> list[float]:
+    """Mean and deviation of the classic net with Dion."""
+    epochs = 1 if quick else 10
+    return _spread(lambda s: by_network("dion", arrays, CHOSEN["dion"], s, epochs, **changes), quick)
+
+
+def _spread(score: Callable[[int], float], quick: bool) -> list[float]:
+    scores = [score(seed) for seed in (SEEDS[:1] if quick else SEEDS)]
+    return [statistics.mean(scores), statistics.stdev(scores) if len(scores) > 1 else 0.0]
+
+
+def times(arrays: Arrays, quick: bool) -> dict[str, dict[str, float]]:
+    x, y = torch.from_numpy(arrays[0][:BATCH]), torch.from_numpy(arrays[1][:BATCH])
+
+    def net(*widths: int) -> nn.Sequential:
+        torch.manual_seed(0)
+        sizes = (x.shape[1], *widths)
+        layers = [m for a, b in pairwise(sizes) for m in (nn.Linear(a, b), nn.ReLU())]
+        return nn.Sequential(*layers, nn.Linear(sizes[-1], 10))
+
+    def backprop(*widths: int) -> Callable[[], object]:
+        model = net(*widths)
+        sgd = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+        return lambda: update(model, sgd, x, y, ep=False)
+
+    def ep(*widths: int, **settings: Any) -> Callable[[], object]:
+        model = net(*widths)
+        optimizer = mep.sdmep(model.parameters(), model, **{"lr": 1e-3, "dion_thresh": 1000, **settings})
+        return lambda: update(model, optimizer, x, y, ep=True)
+
+    one = {f"rank {rank}": ep(256, rank_frac=rank / 256, gamma=None) for rank in (16, 32, 64)}
+    fixed = {"rank_frac": 32 / 512, "tolerance": 1e-2}
+    bounds = {"none": {"gamma": None}, "coupled": {"gamma": 0.3}, "matrix": {"gamma": 0.9, "bound": "matrix"}}
+    two = {f"bound {name}": ep(512, 512, **fixed, **bound) for name, bound in bounds.items()}
+    repeats = 2 if quick else 40
+    return {
+        "784-256-10": ratios(backprop(256), one, repeats),
+        "784-512-512-10": ratios(backprop(512, 512), two, repeats),
+    }
+
+
+def scaling(arrays: Arrays, quick: bool) -> dict[int, dict[str, float]]:
+    found = {}
+    for side in SIDES[:1] if quick else SIDES:
+        matrix = nn.Parameter(torch.zeros(side, side))
+        matrix.grad = torch.randn(side, side, generator=torch.Generator().manual_seed(0))
+        dion, narrow = Dion([matrix], lr=1e-3, rank=RANK), torch.randn(side, RANK)
+        gradient, room = matrix.grad, torch.empty(side, side)
+
+        def products(gradient=gradient, narrow=narrow, room=room) -> None:
+            gradient @ narrow
+            gradient.T @ narrow
+            torch.addmm(gradient, narrow, narrow.T, out=room)
+
+        dion.step()  # makes its state
+        kept = sum(t.numel() for t in dion.state[matrix].values()) - matrix.numel()
+        found[side] = {
+            "dion": _milliseconds(dion.step),
+            "products": _milliseconds(products),
+            "kept_per_side": kept / side,
+        }
+        if side <= LARGEST_OF_MUON:
+            found[side]["muon"] = _milliseconds(Muon([matrix], lr=1e-3).step)
+        print(side, found[side], file=sys.stderr, flush=True)
+    return found
+
+
+def _milliseconds(step: Callable[[], object]) -> float:
+    return 1e3 * statistics.median(spent(step) for _ in range(3))
+
+
+PARTS: dict[str, Callable[[Arrays, bool], Any]] = {
+    "xor": xor,
+    "feedback": feedback,
+    "cost": cost,
+    "dropout": dropout,
+    "times": times,
+    "scaling": scaling,
+}
+
+if __name__ == "__main__":
+    main()
