@@ -59,7 +59,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     data = mep.load_data(f"mnist:{options.data}" if options.data else "digits")
-    x, y = data.x_train[:IMAGES].astype(np.float32), data.y_train[:IMAGES]
+    images = 4 * BATCH if options.quick else IMAGES
+    x, y = data.x_train[:images].astype(np.float32), data.y_train[:images]
     if options.choose:
         parts = (x[:-HELD_OUT], y[:-HELD_OUT], x[-HELD_OUT:], y[-HELD_OUT:])
         print(json.dumps({name: choose(name, parts) for name in options.methods.split(",")}))
