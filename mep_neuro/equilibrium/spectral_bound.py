@@ -70,7 +70,7 @@ class SpectralBound:
         would go into telling the two apart.
         """
         value, self.vectors[0] = largest_eigenvalue(self._apply_both, self.vectors[0])
-        return value**0.5
+        return math.sqrt(value)
 
     def _apply_both(self, vector: Tensor) -> Tensor:
         return self._apply(self._apply(vector), transposed=True)
