@@ -37,6 +37,7 @@ def test_loihi_accuracy() -> None:
     assert set(figures["controls"]) == set(figures["loihi_accuracy"])
 
 
+@pytest.mark.slow  # what it runs is tested in tests/unit/backends/test_robustness.py
 def test_robustness() -> None:
     figures = found("robustness")
     curves = figures["robustness"]["digits_mlp"]
