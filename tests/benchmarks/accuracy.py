@@ -1,6 +1,6 @@
 """Held-out accuracy of Equilibrium Propagation, of backpropagation, and with the hidden layers frozen.
 
-    python tests/benchmarks/accuracy.py --json --data DIR
+    python tests/benchmarks/accuracy.py --json --data DIR [--nets 784-256-10,...]
 
 The nets and settings of step_time.py, SGD with momentum 0.9 on batches of 64, learning rate falling
 linearly to 0, the accuracy of the final epoch. Backpropagation trains an eager nn.Sequential of the
@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--data", help="IDX folder of MNIST; the digits without")
     parser.add_argument("--quick", action="store_true", help="one net, one epoch, for a smoke test")
+    parser.add_argument("--nets", help="names of step_time.py separated by commas; all without")
     options = parser.parse_args()
     torch.set_num_threads(1)
     data = mep.load_data(f"mnist:{options.data}" if options.data else "digits")
@@ -48,6 +49,8 @@ def main() -> None:
     methods: dict[str, Method] = {"ep": by_ep, "backprop": by_backprop, "frozen": frozen}
     result: dict[str, dict[str, object]] = {}
     for layered in NETS[: 1 if options.quick else None]:
+        if options.nets and layered.name not in options.nets.split(","):
+            continue
         net = replace(layered, sizes=(data.features, *layered.sizes[1:]))
         line: dict[str, object] = {}
         for name, method in methods.items():

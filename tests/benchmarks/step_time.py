@@ -1,6 +1,6 @@
 """Time of one training step by Equilibrium Propagation over one of backpropagation.
 
-    python tests/benchmarks/step_time.py --json [--data DIR]
+    python tests/benchmarks/step_time.py --json [--data DIR] [--nets 784-256-10,...]
 
 Backpropagation is an eager nn.Sequential of the same widths with torch's fused SGD; both train with
 momentum 0.9 on batches of 64 in float32, one thread. Blocks of steps alternate in one process, and
@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--data", help="IDX folder of MNIST; random images without")
     parser.add_argument("--quick", action="store_true", help="few blocks, for a smoke test")
+    parser.add_argument("--nets", help="names separated by commas; all without")
     options = parser.parse_args()
     torch.set_num_threads(1)
     blocks, steps, epochs = (2, 2, 1) if options.quick else (BLOCKS, STEPS, 5)
@@ -51,6 +52,8 @@ def main() -> None:
         key: {} for key in ("ratio", "spread", "cosine", "worst_block", "free_steps", "nudged_steps")
     }
     for layered in NETS:
+        if options.nets and layered.name not in options.nets.split(","):
+            continue
         x, y = images(options.data, layered.sizes[0])
         net = mep.load(layered.topology())
         for _ in range(epochs):
@@ -76,7 +79,8 @@ def main() -> None:
             name = f"{layered.name} bfloat16"
             result["cosine"][name], result["worst_block"][name] = cosine(half, x[:BATCH], y[:BATCH])
         print(layered.name, {key: value[layered.name] for key, value in result.items()}, file=sys.stderr)
-    race_convolutions(options.data, blocks, max(1, steps // 4), result)
+    if not options.nets or convolutional.NAME in options.nets.split(","):
+        race_convolutions(options.data, blocks, max(1, steps // 4), result)
     print(json.dumps({"step_time": result}, indent=None if options.json else 2))
 
 
