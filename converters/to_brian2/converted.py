@@ -136,7 +136,7 @@ class Converted:
         """Write the weights of `source` into the Brian2 objects (runtime targets)."""
         for name, made in self.projections.items():
             for variable, value in self.weight_values(self.source.projections[name]).items():
-                setattr(made, variable, value)
+                setattr(made, variable, value if value.size > 1 else value.item())
 
     def present(self, stimulus: Stimulus | NDArray[np.floating]) -> Stimulus:
         """Set the drives to a stimulus (or features, shape (samples, n_input)), and v to 0.

@@ -95,13 +95,13 @@ def watching(population: Population) -> str:
     return f"away = away + (t_in_timesteps - away) * int({unsettled})"
 
 
-def synapse_equations(identifier: str, *, own_feedback: bool = False) -> str:
+def synapse_equations(identifier: str, *, own_feedback: bool = False, one_gain: bool = False) -> str:
     """Equations of a projection: one weight w, used both ways, or a weight b of its own on the way back."""
     back = "b" if own_feedback else "w"
     lines = [
         "w : 1",
         *(["b : 1"] if own_feedback else []),
-        "g : 1 (constant)",
+        "g : 1 (shared)" if one_gain else "g : 1 (constant)",
         f"{forward(identifier)}_post = w * sent_pre : 1 (summed)",
         f"{feedback(identifier)}_pre = g * {back} * sent_post : 1 (summed)",
     ]

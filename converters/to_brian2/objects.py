@@ -124,7 +124,11 @@ class Maker:
         made = self.brian2.Synapses(
             pre,
             post,
-            synapse_equations(identifier, own_feedback=projection.feedback_weight is not None),
+            synapse_equations(
+                identifier,
+                own_feedback=projection.feedback_weight is not None,
+                one_gain=has_one_gain(projection),
+            ),
             name=identifier,
             **self.shared(),
         )
@@ -133,10 +137,10 @@ class Maker:
 
     def connect(self, made: Any, projection: Projection) -> None:
         """Every synapse of a projection, once for each sample."""
-        one, sample = projection.synapses, np.arange(self.samples)[:, None]
+        one, sample, order = projection.synapses, np.arange(self.samples)[:, None], order_of(projection)
         made.connect(
-            i=(one.pre + sample * (len(made.source) // self.samples)).ravel(),
-            j=(one.post + sample * (len(made.target) // self.samples)).ravel(),
+            i=(one.pre[order] + sample * (len(made.source) // self.samples)).ravel(),
+            j=(one.post[order] + sample * (len(made.target) // self.samples)).ravel(),
         )
 
     def shared(self) -> dict[str, Any]:
@@ -151,11 +155,28 @@ class Maker:
 
 def projection_values(projection: Projection, samples: int) -> dict[str, Array]:
     """The variables of a projection's Synapses, shape (samples * synapses,) each."""
-    one = projection.synapses
-    values = {"w": np.tile(projection.forward_weights, samples), "g": np.tile(one.gain, samples)}
+    one, order = projection.synapses, order_of(projection)
+    gain = one.gain[:1] if has_one_gain(projection) else np.tile(one.gain[order], samples)
+    values = {"w": np.tile(projection.forward_weights[order], samples), "g": gain}
     if projection.feedback_weight is not None:
-        values["b"] = np.tile(one.scale * projection.feedback_weight.ravel()[one.slot], samples)
+        back = one.scale * projection.feedback_weight.ravel()[one.slot]
+        values["b"] = np.tile(back[order], samples)
     return values
+
+
+def order_of(projection: Projection) -> NDArray[np.intp]:
+    """The order in which Brian2 holds the synapses of a sample: any, but for the ends of neighbours.
+
+    Synapse after synapse into one unit, each sum would wait for the one before; shuffled, a step of
+    784-256-10 takes 0.6 of the time in a standalone program (and the same on numpy).
+    """
+    return np.random.default_rng(0).permutation(projection.synapses.pre.size)
+
+
+def has_one_gain(projection: Projection) -> bool:
+    """Whether all synapses have the same feedback gain; on a lattice it varies with the slices."""
+    gain = projection.synapses.gain
+    return bool(gain.size) and bool((gain == gain[0]).all())
 
 
 def part_names(projections: list[tuple[Projection, str]], population: str) -> list[str]:

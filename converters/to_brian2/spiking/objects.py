@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mep_neuro.converters.to_brian2.objects import Maker
+from mep_neuro.converters.to_brian2.objects import Maker, order_of
 from mep_neuro.converters.to_brian2.spiking.equations import synapse_text, unit_text
 from mep_neuro.neurons.annealed_sigma_delta import AnnealedSigmaDelta
 from mep_neuro.neurons.fixed_point import on_grid
@@ -94,4 +94,5 @@ def values(projection: Projection, samples: int) -> dict[str, Array]:
     found = {"w": projection.forward_weights, "g": projection.synapses.gain}
     if has_own_feedback(projection):
         found["b"] = projection.feedback_weights
-    return {name: np.tile(value, samples) for name, value in found.items()}
+    order = order_of(projection)
+    return {name: np.tile(value[order], samples) for name, value in found.items()}
