@@ -27,7 +27,7 @@ from mep_neuro.simulation.build import build
 from mep_neuro.topology.reader import read_spec
 
 SEEDS = 10
-XOR_EPOCHS = {"rate": 24, "spiking": 24}
+XOR_EPOCHS = {"rate": 20, "spiking": 20}
 DIGITS_EPOCHS = 5
 CONTROL_SEEDS = 3
 
@@ -41,7 +41,7 @@ def xor_settings(units: str, seed: int) -> dict[str, Any]:
     mapping["learning"].update(lr=0.15, momentum=0.0, batch_size=1)
     mapping["consolidation"].update(method="muon", period="4 updates", lr=0.1, spectral_bound=0.9)
     if units == "rate":
-        mapping["equilibrium"].update(dt="5 ms", free_steps=60, nudged_steps=30)
+        mapping["equilibrium"].update(dt="5 ms", free_steps=40, nudged_steps=20)
     else:
         mapping["neurons"]["unit"] = {"model": "sif", "tau_syn": "4 ms"}
         mapping["equilibrium"].update(dt="1 ms", slots=60)
