@@ -6,8 +6,8 @@
     digits   held-out accuracy of digits_mlp on the embedded digits, trained in a standalone program and
              settled in Brian2, one seed; and of the network before training
 
-The recipes were chosen on seeds 100 to 109 (xor) and on a part of the training images (digits: the recipe of
-the library's file, with dt = tau_mem, so that a step is one synchronous update of all units).
+The recipe of xor was chosen on seeds 100 to 109; here are seeds 0 to 9. That of the digits is the library's
+file with dt = tau_mem, so that a step is one synchronous update of all units; nothing was chosen here.
 
 Usage: python tests/benchmarks/brian2_learning.py [--json] [--quick]
 """
