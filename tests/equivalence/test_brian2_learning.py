@@ -255,3 +255,23 @@ def test_the_comparison_refuses_a_rule_that_is_slightly_wrong(
     monkeypatch.setattr(rules, "synapse_contrast", planted)
     ours, plain = both(network(), epochs=1)
     assert deviation(ours.arrays(), plain.numbers) > 1e3 * TOLERANCE
+
+
+@pytest.mark.slow  # four trainings
+def test_weights_that_change_during_the_nudge_tend_to_the_contrast() -> None:
+    """They move under the currents that move them: a difference of the order of lr (Ernoult et al. 2020)."""
+    features, labels = data()
+    differences = []
+    for lr in (1e-3, 1e-4):
+        steps = {}
+        for mode in ("phased", "continual"):
+            learning = {"mode": mode, "lr": lr, "momentum": 0.0, "batch_size": 1, "schedule": "constant"}
+            made = network(phases="one_sided", learning=learning, steps=(60, 60))
+            ours = Trainer(made, features, labels, epochs=1, target="numpy")
+            before = ours.arrays()
+            ours.train()
+            steps[mode] = {name: (a - before[name]) / lr for name, a in ours.arrays().items()}
+        assert min(np.abs(steps["phased"][n]).max() for n in steps["phased"] if "input." not in n) > 0.02
+        differences.append(deviation(steps["continual"], steps["phased"]))
+    assert differences[0] < 0.03
+    assert 8.0 < differences[0] / differences[1] < 12.0  # a tenth of lr, a tenth of the difference
