@@ -43,7 +43,7 @@ def test_exact() -> None:
 
 @pytest.mark.slow
 def test_silence() -> None:
-    found = benchmark("loihi_silence")
+    found = benchmark("loihi_silence", "--full")  # of 40 runs one that repeats within 1 LSB is 2.5 %
     for size, limit in (("0.5", 1.0), ("0.9", 4.0)):
         own, stock = found["EPSigmaDelta"][size], found["stock SigmaDelta"][size]
         assert own["settled_exactly"] >= 0.99
