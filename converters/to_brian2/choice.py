@@ -8,7 +8,7 @@ from mep_neuro.errors import BackendMissingError, UnsupportedError
 from mep_neuro.simulation.network import Network
 
 TARGETS = ("numpy", "cython", "cpp_standalone", "auto")
-SECONDS_PER_SYNAPSE = 30e-9  # of a step on numpy, both ways, (tests/benchmarks/brian2_speed.py)
+SECONDS_PER_SYNAPSE = 30e-9  # of a step on numpy, both ways: an order of magnitude, not measured here
 WORTH_A_BUILD = 20.0  # seconds on numpy from which compiling for 10 s and running in a tenth is shorter
 
 

@@ -5,8 +5,9 @@
 784-256-10, 100 samples, 60 Euler steps. `naive` is what one would write first: the input as a
 NeuronGroup, dense Synapses, tied feedback, run() once for each sample on the numpy target. Ours is
 `model.run(features, 60 ms)` on other features each time, the input's currents and the reading of the
-rates included, in four ways: `numpy` and `standalone` with a Synapses object for the inner projection,
-`numpy_dense` and `standalone_dense` with the projection as a matrix product. Programs are built before;
+rates included, in four ways: with the inner projection as a matrix product (`numpy`, the fastest without a
+compiler, and `standalone_dense`), or with a Synapses object (`numpy_synapses` and `standalone`). Programs are
+built before;
 `build_cpu_seconds` is the build of the one with Synapses, code generation included. All ways must end
 with the same rates (`apart` is the largest difference).
 
@@ -42,8 +43,8 @@ from mep_neuro.topology.spec import NetworkSpec
 Array = NDArray[np.float64]
 SAMPLES, STEPS, DT = 100, 60, 1e-3
 WAYS = {
-    "numpy": ("numpy", "synapses"),
-    "numpy_dense": ("numpy", "dense"),
+    "numpy": ("numpy", "dense"),
+    "numpy_synapses": ("numpy", "synapses"),
     "standalone": ("cpp_standalone", "synapses"),
     "standalone_dense": ("cpp_standalone", "dense"),
 }

@@ -43,6 +43,6 @@ def test_spiking_exact() -> None:
 @pytest.mark.slow
 def test_speed() -> None:
     found = quick("brian2_speed")
-    assert found["over_naive"].keys() == {"numpy", "numpy_dense"}
+    assert found["over_naive"].keys() == {"numpy", "numpy_synapses"}
     assert found["apart"] < 1e-12
     assert {"build_cpu_seconds", "exponent"} < found.keys()
