@@ -7,7 +7,8 @@ of batches of 64 at a constant rate, accuracy on the test part, mean of 3 seeds.
 
 backprop_sgd: loss.backward() and torch.optim.SGD with momentum 0.9, at RATE.
 sdmep: `mep.sdmep` at the same rate, Dion for both large matrices, the coupled map bounded at 0.1 and
-the input and read-out matrices not; 0.1 was the best of 0.1, 0.2, 0.3 and 0.7 on other training images and seeds.
+the input and read-out matrices not; 0.1 was the best of 0.1, 0.2, 0.3 and 0.7 on other training images
+and seeds.
 max_lambda_over_bound: over all steps of all seeds, the largest |eigenvalue| of the coupled map, by full
 SVD after the step, over its bound.
 per_matrix: the same with each matrix bounded at 0.95 instead; unbounded: with none;
