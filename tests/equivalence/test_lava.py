@@ -220,12 +220,13 @@ def test_another_arithmetic_is_caught(bug: str, monkeypatch: pytest.MonkeyPatch,
     assert recording.counts["lava_mismatches"] > 0
 
 
+@pytest.mark.timeout(360)
 def test_the_exported_bundle_checks_itself_and_catches_a_bug(
     environment: LavaEnvironment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def check(path: Path) -> subprocess.CompletedProcess[str]:
         command = [str(environment.python), str(path / "run_bundle.py"), str(path), "--check"]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+        return subprocess.run(command, capture_output=True, text=True, timeout=110)
 
     convert(layered(6), tmp_path / "good")
     done = check(tmp_path / "good")

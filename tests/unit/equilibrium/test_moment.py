@@ -18,7 +18,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "dropout": {"populations": {"hidden": {"dropout": 0.25}}},
     "continual": {
         "equilibrium": {"nudge": {"phases": "random_sign"}},
-        "learning": {"mode": "continual", "optimizer": "sgd", "momentum": 0.0},
+        "learning": {"mode": "continual", "optimizer": "sgd", "momentum": 0.0, "lr": 0.01},
         "consolidation": {"method": "none"},
     },
     "schedule": {"equilibrium": {"nudge": {"schedule": "linear"}}},
