@@ -64,9 +64,9 @@ class Sif:
         m = (u >= self.v_threshold).astype(np.float64)
         return SpikingState(u - self.v_threshold * m, i, m, m)
 
-    def window(self, slots: int) -> Array:
-        """A triangle over the last 60 % of the phase."""
-        return triangular_window(slots)
+    def window(self, slots: int, *, nudged: bool = False) -> Array:
+        """A triangle over the last 60 % of a free phase, or the whole of a nudged one."""
+        return triangular_window(slots, nudged=nudged)
 
     def resolution(self, slots: int) -> float:
         """Two spikes in the window: one of the unit itself, one that its neighbours keep from it."""

@@ -175,7 +175,7 @@ class GradedSigmaDelta:
         m = np.where(np.abs(m) < theta, 0.0, m)
         return SpikingState(v, sigma, state.s + m, m)
 
-    def window(self, slots: int) -> Array:
+    def window(self, slots: int, *, nudged: bool = False) -> Array:
         """The last slot: s holds its value."""
         return last_slot(slots)
 

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-WINDOW_SHARE = 0.6
-"""Share of a phase, its end, in which spikes are read; before it the network settles."""
+SETTLED_SHARE = 0.6
+"""Share of a free phase, its end, in which spikes are read; before it the network settles."""
 
 
 class SpikingState(NamedTuple):
@@ -44,15 +44,19 @@ class SpikingNeuron(Protocol):
             slot: Slots since the phase began, from 0.
         """
 
-    def window(self, slots: int) -> Array:
+    def window(self, slots: int, *, nudged: bool = False) -> Array:
         """Weight of each slot of a phase in the read-out, whole numbers, shape (slots,)."""
 
     def resolution(self, slots: int) -> float:
         """How fine a rate the read-out of a phase can tell: a residual below it has settled."""
 
 
-def triangular_window(slots: int) -> Array:
-    """1, 2, 3, ... 3, 2, 1 over the last 60 % of a phase, 0 before.
+def triangular_window(slots: int, *, nudged: bool = False) -> Array:
+    """1, 2, 3, ... 3, 2, 1 over the last 60 % of a free phase, 0 before, and over the whole of a nudged one.
+
+    A nudged phase begins settled but for a small response, whose rise is the same in plus and minus
+    phase but for its sign: it shortens the response, while a longer window reads it finer
+    (docs/spiking.md has what each choice costs).
 
     A unit that integrates its current and lowers its membrane by each spike shapes its quantization
     noise like a first-order sigma-delta modulator: the noise is high-pass, a triangle (sinc^2) has a
@@ -61,7 +65,7 @@ def triangular_window(slots: int) -> Array:
 
     Source: decimation filters of sigma-delta converters, Candy 1986.
     """
-    length = max(1, round(WINDOW_SHARE * slots))
+    length = slots if nudged else max(1, round(SETTLED_SHARE * slots))
     places = np.arange(length)
     window = np.zeros(slots)
     window[slots - length :] = np.minimum(places + 1, length - places)

@@ -2,7 +2,8 @@
 
 In a slot every unit takes what arrived, that is the weighted sum of what was sent in the slot before,
 steps, and sends. All numbers lie on the grid of `neurons/fixed_point.py`, so that the sums have one value
-in whatever order a simulator adds them.
+in whatever order a simulator adds them. Every nudged phase begins where the free phase ended: plus and
+minus phase then start with the same membranes, and most of their quantization noise is the same.
 """
 
 from collections.abc import Mapping
@@ -126,7 +127,8 @@ def spiking_phase(
         slots: Length; equilibrium.slots otherwise.
         nudge: Constant current by population, shape (samples, n) each, dimensionless; none by default.
         sign: Multiplies the nudge.
-        start: The end of the phase before; rest by default.
+        start: For a nudged phase the end of the free phase, which is read over its whole length; rest by
+            default.
         trace: Whether to keep what was sent, and the membranes, of every slot.
 
     Raises:
@@ -138,7 +140,7 @@ def spiking_phase(
     neurons = [neuron_of(network, p.name) for p in operator.populations]
     drive = constant_current(operator, stimulus, nudge, sign)
     state = rest(operator, neurons, stimulus.samples) if start is None else start
-    windows = [neuron.window(slots) for neuron in neurons]
+    windows = [neuron.window(slots, nudged=start is not None) for neuron in neurons]
     weights = np.repeat(np.stack(windows, axis=1), [p.size for p in operator.populations], axis=1)
     total, messages = np.zeros(drive.shape), np.zeros(drive.shape)
     history: list[SpikingState] = []

@@ -60,13 +60,13 @@ def main() -> None:
 def reference(
     network: Network, stimulus: Stimulus, slots: int
 ) -> tuple[list[SpikingPhase], Mapping[str, Array]]:
-    """The phases one after the other, each from the end of the one before, and the nudge."""
+    """The free phase, both nudged phases from its end, and the nudge."""
     free = spiking_phase(network, stimulus, slots=slots, trace=True)
     target = np.eye(network.output.size)[np.arange(stimulus.samples) % network.output.size]
     nudge = {name: BETA * pull for name, pull in force(network, free.rates, target).items()}
     phases = [free]
     for sign in SIGNS[1:]:
-        start = phases[-1].end
+        start = free.end
         phases.append(
             spiking_phase(network, stimulus, slots=slots, nudge=nudge, sign=sign, start=start, trace=True)
         )

@@ -11,9 +11,12 @@ held-out digits, and free, plus and minus phases give the contrast of a batch of
     cosine      of the contrast to that of settled rates at 128 slots, the least of the weights, on the
                 held-out samples; `cosine_training` on the training samples, which the network knows so
                 well that little is left to learn from: the responses are four times smaller
+    ways        the same two of other nudged phases: `chained`, the minus phase begins at the end of the plus
+                phase and not of the free one; `settled`, read over the last 60 % and not the whole;
+                `one_sided`, the free phase instead of a minus phase
     messages_per_unit, messages_agreement, messages_error   of `annealed_sigma_delta` at 64 slots
 
-`controls` reads the very same spikes by other windows: `count` weighs the last 60 % of the phase alike,
+`controls` reads the very same spikes by other windows: `count` weighs the slots of the triangle alike,
 `trace` is a leaky trace at the end of the phase whose time constant (1/16, 1/8 or 1/4 of the phase) is
 the one that is best for it. `codes` has every model at 128 slots; `drawn` is the error with the
 weights that training started from, against the trained fixed points: it must be large.
@@ -90,6 +93,13 @@ def measure(network: Network, drawn: Network, data: DataSet, slots: tuple[int, .
         "agreement": agreement,
         "cosine": cosines["triangle"],
         "cosine_training": known["triangle"],
+        "ways": {
+            way: {
+                "cosine": way_cosine(network, data.x_test, data.y_test, middle, way),
+                "cosine_training": way_cosine(network, data.x_train, data.y_train, middle, way),
+            }
+            for way in ("settled", "chained", "chained settled", "one_sided")
+        },
         "messages_per_unit": annealed["messages_per_unit"],
         "messages_agreement": annealed["agreement"],
         "messages_error": annealed["error"],
@@ -117,9 +127,9 @@ def settled(network: Network, x: Tensor) -> Tensor:
     return torch.cat([state.T for state in states.states.values()])
 
 
-def windows(slots: int) -> dict[str, np.ndarray]:
+def windows(slots: int, nudged: bool) -> dict[str, np.ndarray]:
     """What each read-out weighs a slot with, sum 1."""
-    triangle = triangular_window(slots)
+    triangle = triangular_window(slots, nudged=nudged)
     found = {"triangle": triangle, "count": (triangle > 0).astype(float)}
     back = np.arange(slots)[::-1]
     found |= {f"trace_{share:g}": np.exp(-back / (share * slots)) for share in TRACES}
@@ -129,9 +139,9 @@ def windows(slots: int) -> dict[str, np.ndarray]:
 class Readers:
     """Reads one phase by every window."""
 
-    def __init__(self, slots: int, shape: torch.Size) -> None:
+    def __init__(self, slots: int, shape: torch.Size, *, nudged: bool = False) -> None:
         """All at zero."""
-        self._windows, self._slot = windows(slots), 0
+        self._windows, self._slot = windows(slots, nudged), 0
         self.rates = {name: torch.zeros(shape, dtype=torch.float64) for name in self._windows}
 
     def watch(self, now: Registers) -> None:
@@ -175,17 +185,35 @@ def contrast_cosines(
     network: Network, features: np.ndarray, labels: np.ndarray, slots: int
 ) -> dict[str, float]:
     """Of the contrast by every window to that of settled rates, the least of the weights."""
+    cosines = by_window(network, features, labels, slots)
+    traces = [value for name, value in cosines.items() if name.startswith("trace")]
+    return {"triangle": cosines["triangle"], "count": cosines["count"], "trace": max(traces)}
+
+
+def way_cosine(network: Network, features: np.ndarray, labels: np.ndarray, slots: int, way: str) -> float:
+    """By the triangle, of nudged phases that begin or are read in another way."""
+    return by_window(network, features, labels, slots, way)["triangle"]
+
+
+def by_window(
+    network: Network, features: np.ndarray, labels: np.ndarray, slots: int, way: str = ""
+) -> dict[str, float]:
+    """Cosine of the contrast by every window, in a way of the list above or as training has it."""
     x, target = torch.from_numpy(features), one_hot(network, labels)
     exact = exact_contrast(network, x, target)
     model = spiking(network, "sif", slots)
     _, drive = model.drive(x)
     steady = on_grid(model, drive, len(x))
-    rest = run_phase(model, steady)
+    still = Readers(slots, steady.shape)
+    rest = run_phase(model, steady, watch=still.watch)
     size = network.output.size
     pull = on_grid(model, {network.output.name: BETA * (target - rest.rates[-size:].T)}, len(x))
-    plus, minus = (Readers(slots, steady.shape) for _ in range(2))
+    plus, minus = (Readers(slots, steady.shape, nudged="settled" not in way) for _ in range(2))
     above = run_phase(model, steady + pull, rest.end, plus.watch)
-    run_phase(model, steady - pull, above.end, minus.watch)
+    if way == "one_sided":
+        minus = still
+    else:
+        run_phase(model, steady - pull, above.end if "chained" in way else rest.end, minus.watch)
     cosines: dict[str, float] = {}
     for name in plus.rates:
         high, low = plus.rates[name], minus.rates[name]
@@ -193,8 +221,7 @@ def contrast_cosines(
         output = high[-size:] @ high[:-size].T - low[-size:] @ low[:-size].T
         found = {"input_hidden": hidden, "hidden_output": output}
         cosines[name] = min(cosine(exact[f"projections.{key}.weight"], value) for key, value in found.items())
-    traces = [value for name, value in cosines.items() if name.startswith("trace")]
-    return {"triangle": cosines["triangle"], "count": cosines["count"], "trace": max(traces)}
+    return cosines
 
 
 def one_hot(network: Network, labels: np.ndarray) -> Tensor:

@@ -132,9 +132,10 @@ class Plain:
         target = np.eye(now.output.size)[self.plan.label[place]]
         beta = float(spec.equilibrium.nudge.beta) * self.plan.sign[place]
         pull = beta * (target - rates["output"])
-        seen, state = [rates], free
+        seen, state, spikes = [rates], free, is_spiking(now)
         for sign in self.times.signs:
-            state, rates = self.settle(now, stimulus, self.times.nudged, sign * pull, state)
+            start = free if spikes else state  # spiking phases both begin where the free one ended
+            state, rates = self.settle(now, stimulus, self.times.nudged, sign * pull, start)
             seen.append(rates)
         plus, minus = (seen[1], seen[2]) if len(self.times.signs) == 2 else (seen[1], seen[0])
         for name in self.traces:

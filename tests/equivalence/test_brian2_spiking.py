@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mep_neuro.converters.to_brian2.backend import convert
+from mep_neuro.converters.to_brian2.spiking.equations import UnitText
 from mep_neuro.converters.to_brian2.spiking.model import SpikingConverted
 from mep_neuro.neurons.table import SPIKING_MODELS
 from mep_neuro.simulation.build import build
@@ -62,7 +63,7 @@ def reference(network: Network, nudge: dict[str, Array]) -> list[SpikingPhase]:
     for sign in (1.0, -1.0):
         phases.append(
             spiking_phase(
-                network, stimulus, slots=SLOTS, nudge=nudge, sign=sign, start=phases[-1].end, trace=True
+                network, stimulus, slots=SLOTS, nudge=nudge, sign=sign, start=phases[0].end, trace=True
             )
         )
     return phases
@@ -109,6 +110,14 @@ def test_every_spike_and_membrane_compiled(neuron: str, target: str) -> None:
     phases = reference(network, nudge)
     for _ in range(2):
         assert same(model.run(features_for(network), nudge=nudge, trace=True), phases)
+
+
+def test_the_comparison_refuses_a_minus_phase_that_begins_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = UnitText.back_to_free
+    monkeypatch.setattr(UnitText, "back_to_free", lambda text, keeps, returns: right(text, keeps, "0"))
+    network = every_connector("sif")
+    model, nudge = three_phases(network, "numpy")
+    assert not same(model.run(features_for(network), nudge=nudge, trace=True), reference(network, nudge))
 
 
 @pytest.mark.parametrize("change", ["w", "g", "keep_syn"])

@@ -148,7 +148,7 @@ def test_the_nudged_phases_are_equal_too(model):
     rest = spiking_phase(network, stimulus)
     nudge = {name: 0.3 * f for name, f in force(network, rest.rates, target).items()}
     plus = spiking_phase(network, stimulus, nudge=nudge, start=rest.end)
-    minus = spiking_phase(network, stimulus, nudge=nudge, sign=-1.0, start=plus.end)
+    minus = spiking_phase(network, stimulus, nudge=nudge, sign=-1.0, start=rest.end)
     moved = 0.0
     for name, response in nudged.responses.items():
         np.testing.assert_array_equal(free.point.states[name].numpy(), rest.rates[name])

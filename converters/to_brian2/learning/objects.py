@@ -175,7 +175,7 @@ def _spiking_units(
         "\n".join(lines),
         threshold=text.threshold,
         reset=text.reset,
-        namespace={**courses, "ep_total": float(neuron.window(times.free).sum())},
+        namespace=courses,
     )
     group.run_regularly(text.update, clock=maker.main, when="groups", codeobj_class=maker.code_class)
     for parameter in text.parameters:
@@ -183,9 +183,9 @@ def _spiking_units(
     tick = rules.unit_learning(
         times, optimizer, plastic=population.plastic_bias, output=output, rounded=spiking_rules.rounded
     )
-    rest = spiking_rules.rest(neuron, text)
+    rest = spiking_rules.rest(neuron, text, times)
     return group, [
-        (spiking_rules.read_out(times), maker.tick, READ_OUTS),
+        (spiking_rules.read_out(neuron, times), maker.tick, READ_OUTS),
         ("\n".join([tick, rest]), maker.tick, UNITS),
     ]
 

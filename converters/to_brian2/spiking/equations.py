@@ -1,11 +1,12 @@
 """The text of spiking units and their synapses (nothing here needs Brian2).
 
 The variables are those of the classes in `neurons/`; `arriving` is a(t), `read0` what the window of
-phase 0 has summed up, `begin` the time at which the run began.
+phase 0 has summed up, `begin` the time at which the run began, `v_free` the membrane at the end of the
+free phase, at which every nudged phase begins.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mep_neuro.errors import UnsupportedError
 from mep_neuro.neurons.fixed_point import GRID_BITS
@@ -25,6 +26,7 @@ class UnitText:
         reset: Code of the units that sent.
         message: The variable that a synapse multiplies with its weight; empty for spikes of 1.
         parameters: Attributes of the neuron (`neurons/`) that become shared variables.
+        state: What a slot leaves for the next, and what is on its way.
     """
 
     equations: str
@@ -33,6 +35,23 @@ class UnitText:
     reset: str
     message: str
     parameters: tuple[str, ...]
+    state: tuple[str, ...]
+
+    @property
+    def kept(self) -> str:
+        """Variables in which a unit keeps the end of the free phase."""
+        return "\n".join(f"{x}_free : 1" for x in self.state)
+
+    def back_to_free(self, keeps: str, returns: str) -> str:
+        """Code by which every nudged phase begins where the free phase ended.
+
+        Args:
+            keeps: Text that is 1 where the free phase has just ended, 0 elsewhere.
+            returns: Text that is 1 where another nudged phase has just ended, 0 elsewhere.
+        """
+        kept = [f"{x}_free = ep_keeps * {x} + (1 - ep_keeps) * {x}_free" for x in self.state]
+        back = [f"{x} = ep_returns * {x}_free + (1 - ep_returns) * {x}" for x in self.state]
+        return "\n".join([f"ep_keeps = {keeps}", f"ep_returns = {returns}", *kept, *back])
 
 
 def unit_text(model: str, population: str, phases: int) -> UnitText:
@@ -51,7 +70,11 @@ def unit_text(model: str, population: str, phases: int) -> UnitText:
             f"population '{population}': neuron model '{model}' has no Brian2 equation; "
             f"write model: rate, {', '.join(_MODELS)}"
         )
-    return _MODELS[model](phases)
+    text = _MODELS[model](phases)
+    if phases <= 2:
+        return text
+    start = text.back_to_free("ep_keep(t - begin)", "ep_return(t - begin)")
+    return replace(text, equations=f"{text.equations}\n{text.kept}", update=f"{start}\n{text.update}")
 
 
 def synapse_text(message: str, *, own_feedback: bool) -> tuple[str, str, str]:
@@ -86,6 +109,7 @@ def _sif(phases: int) -> UnitText:
         "\n".join(["v -= v_threshold", *_counted(phases)]),
         "",
         parameters,
+        ("v", "i_syn", "arriving"),
     )
 
 
@@ -105,6 +129,7 @@ def _lif(phases: int) -> UnitText:
         "\n".join(["v = v_reset", *_counted(phases)]),
         "",
         parameters,
+        ("v", "i_syn", "arriving"),
     )
 
 
@@ -130,6 +155,7 @@ def _sigma_delta(phases: int) -> UnitText:
         "messages += 1",
         "m",
         parameters,
+        ("v", "sigma", "s", "arriving"),
     )
 
 

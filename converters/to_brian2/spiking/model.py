@@ -84,7 +84,7 @@ class SpikingConverted(Converted):  # type: ignore[misc]  # Any on a bare checko
         return [
             {
                 name: self.by_sample(getattr(group, f"read{phase}"))
-                / neuron_of(self.source, name).window(self.slots).sum()
+                / neuron_of(self.source, name).window(self.slots, nudged=phase > 0).sum()
                 for name, group in self.populations.items()
             }
             for phase in range(len(self.signs))
@@ -118,7 +118,9 @@ class SpikingConverted(Converted):  # type: ignore[misc]  # Any on a bare checko
         rest = neuron_of(self.source, name).rest((1,))
         text = unit_text(self.source.populations[name].model, name, len(self.signs))
         start = {"v": rest.v, "i_syn": rest.i, "sigma": rest.i, "s": rest.s, "m": rest.m}
-        start |= {"arriving": np.zeros(1), "messages": np.zeros(1, dtype=np.int32)}
+        start |= {"arriving": np.zeros(1)}
+        start |= {f"{variable}_free": value for variable, value in start.items()}
+        start |= {"messages": np.zeros(1, dtype=np.int32)}
         start |= {f"read{phase}": np.zeros(1) for phase in range(len(self.signs))}
         held = {line.split(" :")[0] for line in text.equations.splitlines()}
         return {f"{group.name}.{variable}": value for variable, value in start.items() if variable in held}

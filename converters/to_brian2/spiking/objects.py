@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 def time_courses(
     brian2: Any, neuron: SpikingNeuron, slots: int, signs: Sequence[float], step: float
 ) -> dict[str, Any]:
-    """The gates of a run as TimedArrays: ep_sign, ep_window0, ep_window1, ..., and ep_theta.
+    """The gates of a run as TimedArrays: ep_sign, ep_keep, ep_return, ep_window0, ep_window1, ..., ep_theta.
 
     Args:
         brian2: The module.
@@ -34,8 +34,13 @@ def time_courses(
     courses = {"ep_sign": np.repeat(np.asarray(signs, dtype=np.float64), slots)}
     for phase in range(len(signs)):
         window = whole.copy()
-        window[phase] = neuron.window(slots)
+        window[phase] = neuron.window(slots, nudged=phase > 0)
         courses[f"ep_window{phase}"] = window.ravel()
+    if len(signs) > 2:
+        for name, phases in (("ep_keep", slice(1, 2)), ("ep_return", slice(2, None))):
+            begins = whole.copy()
+            begins[phases, 0] = 1.0
+            courses[name] = begins.ravel()
     if isinstance(neuron, GradedSigmaDelta | AnnealedSigmaDelta):
         thresholds = [neuron.threshold(slot) for slot in range(slots)]
         courses["ep_theta"] = np.tile(np.asarray(thresholds), len(signs))

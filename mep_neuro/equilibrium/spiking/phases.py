@@ -1,7 +1,7 @@
 """The phases of a spiking network in torch: slots, the rates that its windows read, and their responses.
 
-Free, plus and minus follow each other, each from the end of the one before, as a simulator or a chip
-runs them. What learning sees are rates, so that contrast and plasticity are those of the rate network.
+Plus and minus phase both begin where the free phase ended, so that most of their quantization noise is
+the same. What learning sees are rates, so that contrast and plasticity are those of the rate network.
 
 Source: Scellier and Bengio 2017 (phases); Laborieux et al. 2021 (centered); the window: `neurons/spiking.py`.
 """
@@ -57,14 +57,14 @@ class _Part(NamedTuple):
 
 
 def run_phase(
-    model: "EquilibriumNetwork", current: Tensor, start: Registers | None = None, watch: Watch | None = None
+    model: "EquilibriumNetwork", current: Tensor, free: Registers | None = None, watch: Watch | None = None
 ) -> SpikingRest:
     """Run one phase of equilibrium.slots slots.
 
     Args:
         model: A network of spiking neurons; not changed.
         current: Constant current in grid steps (`on_grid`), shape (units, batch).
-        start: The end of the phase before, not changed; rest otherwise.
+        free: For a nudged phase, the end of the free phase, not changed; otherwise it starts from rest.
         watch: Called after each slot with the registers, which are valid during the call only.
 
     Raises:
@@ -77,10 +77,15 @@ def run_phase(
         raise StimulusError(
             f"spiking: a constant current of {largest:.4g} exceeds {LARGEST_SUM:g}; scale the input down"
         )
-    now = _rest(model, current) if start is None else start.copy()
+    now = _rest(model, current) if free is None else free.copy()
     arriving, total, messages = (torch.zeros_like(current) for _ in range(3))
     parts = [
-        _Part(neuron, neuron.window(slots).tolist(), now.of(rows), *(t[rows] for t in (arriving, current)))
+        _Part(
+            neuron,
+            neuron.window(slots, nudged=free is not None).tolist(),
+            now.of(rows),
+            *(t[rows] for t in (arriving, current)),
+        )
         for neuron, rows in _of_one_neuron(model)
     ]
     sums = [(total[rows], messages[rows]) for _, rows in _of_one_neuron(model)]
@@ -143,7 +148,7 @@ def spiking_responses(
     batch = free.rates.shape[1]
     steady, pull = on_grid(model, drive, batch), on_grid(model, nudge, batch)
     plus = run_phase(model, steady + pull, free.end)
-    other = run_phase(model, steady - pull, plus.end) if centered else free
+    other = run_phase(model, steady - pull, free.end) if centered else free
     span = (2.0 if centered else 1.0) * strength
     above, below = _as_rest(model, plus), _as_rest(model, other)
     responses = {}
