@@ -1,8 +1,11 @@
 """Training with the chip in the loop: states from the integers of Loihi 2, consolidation on the host.
 
 For each batch the host rounds its float weights to the chip's integers; the emulation settles freely and,
-from there, nudged to both sides by a change of the output's biases; the host reads the states, forms the
+from there, nudged to both sides by a change of the output's biases; the host reads the membranes, forms the
 contrast and consolidates its float weights.
+
+Membranes, not states: a state is the membrane rounded to 2^-8, and the hidden units of the digits answer a
+nudge by a few such steps, often by none (tests/benchmarks/loihi_gradient.py has both readings).
 """
 
 from collections.abc import Callable, Mapping
@@ -45,7 +48,7 @@ class EmulatedPhases:
         return self._settled(emulate(self._quantized, bias, max_steps=MAX_STEPS, start=start))
 
     def _settled(self, run: EmulatedRun) -> Settled:
-        return Settled(self._quantized.rates(run.s), run.steps, run.settled)
+        return Settled(self._quantized.membrane_rates(run.v), run.steps, run.settled)
 
 
 class Trainer:
@@ -117,7 +120,9 @@ class Trainer:
             after(self._trainer.advance())
 
     def predict(self, features: NDArray[np.floating]) -> NDArray[np.int64]:
-        """Classes by the free phase in the emulation, shape (samples,)."""
+        """Classes by the states of the free phase in the emulation, shape (samples,)."""
         network = self._net.to_network()
-        rest = EmulatedPhases(network, np.asarray(features, dtype=np.float64), self._profile).free()
-        return classes(network, with_readout(network, rest.rates))
+        quantized = quantize(network, self._profile)
+        stimulus = present(network, np.asarray(features, dtype=np.float64))
+        run = emulate(quantized, quantized.bias(stimulus), max_steps=MAX_STEPS)
+        return classes(network, with_readout(network, quantized.rates(run.s)))

@@ -159,7 +159,18 @@ class Quantized:
 
     def rates(self, s: NDArray[np.integer]) -> dict[str, Array]:
         """States (..., size) as rates of each settling population, (..., n) each, float64."""
+        return self._by_population(s / self.s_max)
+
+    def membrane_rates(self, v: NDArray[np.integer]) -> dict[str, Array]:
+        """The rates clip(v 2^-P, 0, 1) that membranes (..., size) ask for, before they are rounded to states.
+
+        At rest a membrane holds its current W s + b to 2^-(P - k): a response to a nudge of less than one
+        step of the state is still there, which the states have lost.
+        """
+        return self._by_population(np.clip(np.ldexp(v.astype(np.float64), -self.P), 0.0, 1.0))
+
+    def _by_population(self, rates: Array) -> dict[str, Array]:
         ends = [self.offsets[name] for name in self.names[1:]]
-        rates = dict(zip(self.names, np.split(s / self.s_max, ends, axis=-1), strict=True))
-        rates.pop(self.network.input.name, None)
-        return rates
+        named = dict(zip(self.names, np.split(rates, ends, axis=-1), strict=True))
+        named.pop(self.network.input.name, None)
+        return named

@@ -25,7 +25,7 @@ DIGITS = load_data("digits", seed=1)
 FEW = replace(DIGITS, x_train=DIGITS.x_train[:384], y_train=DIGITS.y_train[:384])
 
 
-def test_the_gradient_of_8_bit_states_is_the_one_of_float():
+def test_the_gradient_of_the_membranes_is_the_one_of_float():
     model = EquilibriumNetwork(NETWORK, torch.float64)
     features = torch.as_tensor(DIGITS.x_train[:64], dtype=torch.float64)
     target = one_hot(model, torch.as_tensor(DIGITS.y_train[:64], dtype=torch.int64))
@@ -34,7 +34,9 @@ def test_the_gradient_of_8_bit_states_is_the_one_of_float():
     found = states_from(begin)(model, features, target).contrast
     for name in expected:
         a, b = expected[name].ravel(), found[name].ravel()
-        assert float(a @ b / (a.norm() * b.norm())) > 0.99, name
+        assert float(a @ b / (a.norm() * b.norm())) > 0.999, (
+            name
+        )  # 0.991 of 8-bit states, 0.9999 of membranes
 
 
 def test_the_nudged_phase_goes_on_from_the_free_one_and_ends_where_it_would_from_zero():
@@ -45,7 +47,7 @@ def test_the_nudged_phase_goes_on_from_the_free_one_and_ends_where_it_would_from
     quantized = quantize(NETWORK, LOIHI2)
     bias = quantized.bias(present(NETWORK, DIGITS.x_train[:8]), nudge)
     cold = emulate(quantized, bias)
-    for name, rates in quantized.rates(cold.s).items():
+    for name, rates in quantized.membrane_rates(cold.v).items():
         assert np.abs(rates - warm.rates[name]).max() <= 1 / 256
     assert warm.steps.mean() < cold.steps.mean()
 

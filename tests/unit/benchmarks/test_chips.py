@@ -13,9 +13,9 @@ pytestmark = pytest.mark.timeout(300)
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 
-def found(name: str) -> dict[str, Any]:
+def found(name: str, *options: str) -> dict[str, Any]:
     run = subprocess.run(
-        [sys.executable, str(FOLDER / f"{name}.py"), "--json", "--quick"],
+        [sys.executable, str(FOLDER / f"{name}.py"), "--json", *options],
         capture_output=True,
         text=True,
         timeout=280,
@@ -28,7 +28,7 @@ def found(name: str) -> dict[str, Any]:
 
 
 def test_loihi_accuracy() -> None:
-    figures = found("loihi_accuracy")
+    figures = found("loihi_accuracy", "--quick")
     for bits in figures["loihi_accuracy"].values():
         assert set(bits) == {"8", "6"}
         for line in bits.values():
@@ -39,9 +39,17 @@ def test_loihi_accuracy() -> None:
 
 @pytest.mark.slow  # what it runs is tested in tests/unit/backends/test_robustness.py
 def test_robustness() -> None:
-    figures = found("robustness")
+    figures = found("robustness", "--quick")
     curves = figures["robustness"]["digits_mlp"]
     assert {"weight bits", "state bits", "dead units", "message loss", "additive noise"} < set(curves)
     assert set(curves["weight bits"]) == {"8", "6", "5", "4", "3", "ternary"}
     for ends in figures["controls"]["digits_mlp"].values():
         assert ends["unchanged"]
+
+
+@pytest.mark.slow
+def test_loihi_gradient() -> None:
+    for key, figures in found("loihi_gradient")["loihi_gradient"].items():
+        assert figures["control_largest"] < 0.8  # of another network
+        if "random" not in key:
+            assert figures["membranes"]["blocks_that_pass"] == figures["membranes"]["blocks"], key

@@ -158,6 +158,24 @@ def test_the_error_of_a_state_is_measured_without_rounding():
     np.testing.assert_allclose(fixed_point_error(PAIR, bias, s), [128 - 256 * 0.25 * 100 / 256], atol=0.01)
 
 
+def test_membranes_hold_a_response_that_the_states_have_lost():
+    bias = np.array([[24_000, 7_168]])
+    rest = emulate(PAIR, bias)
+    nudged = emulate(PAIR, bias + np.array([[0, 60]]), start=rest.state)  # 60 / 256 of a step
+    np.testing.assert_array_equal(nudged.s, rest.s)
+    before, after = (PAIR.membrane_rates(run.v) for run in (rest, nudged))
+    # but for the less than 2^k of a membrane of 18 bits that the leak rounds off
+    assert after["h"][0, 1] - before["h"][0, 1] == pytest.approx(60 / 2**16, abs=4 / 2**18)
+    assert after["h"][0, 0] == before["h"][0, 0]
+
+
+def test_membranes_beyond_the_clamp_are_the_rates_0_and_1():
+    v = np.array([[-5, 0, 2**17, 2**18, 2**20]])
+    wide = of_weights(np.zeros((5, 5)))
+    rates = wide.membrane_rates(v)
+    np.testing.assert_array_equal(np.concatenate(list(rates.values()), axis=1), [[0, 0, 0.5, 1, 1]])
+
+
 class TestRefusals:
     def test_a_bias_of_another_shape(self, run):
         with pytest.raises(
