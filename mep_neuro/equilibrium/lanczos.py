@@ -19,6 +19,9 @@ CHECKED_EVERY = 4
 RITZ_RESIDUAL = 1e-2
 """Residual at which a Ritz pair is taken, over its value: the value's error is of the order of its square."""
 
+SMALL_SIDE = 64
+"""Up to this side, all singular values of a matrix cost less than a few products."""
+
 FRESH = 1.0
 """Size of a fixed random direction in each start: another eigenvalue may have overtaken the last one."""
 
@@ -44,9 +47,10 @@ def largest_eigenvalue(apply: Callable[[Tensor], Tensor], last: Tensor) -> tuple
     for step in range(1, len(basis) + 1):
         known = basis[:step]
         image = apply(known[-1])
-        small[step - 1, step - 1] = float(known[-1] @ image)
-        for _ in range(2):  # once leaves float32's rounding in
-            image = image - (known @ image) @ known
+        along = known @ image
+        small[step - 1, step - 1] = float(along[-1])
+        image = torch.addmv(image, known.T, along, alpha=-1.0)
+        image = torch.addmv(image, known.T, known @ image, alpha=-1.0)  # once leaves float32's rounding in
         left = small[step - 1, step] = small[step, step - 1] = float(image.norm())
         end = step == len(basis) or left < 1e-6 * np.abs(small).max() or left == 0.0
         if end or (step >= LEAST_STEPS and step % CHECKED_EVERY == 0):
@@ -56,3 +60,17 @@ def largest_eigenvalue(apply: Callable[[Tensor], Tensor], last: Tensor) -> tuple
                 break
         basis[step] = image / left
     return float(abs(values[top])), torch.from_numpy(vectors[:, top]).to(known.dtype) @ known
+
+
+def largest_singular_value(matrix: Tensor, last: Tensor) -> tuple[float, Tensor]:
+    """Exact of a matrix with a small side, otherwise estimated from below, from the last call's vector.
+
+    Args:
+        matrix: Shape (m, n).
+        last: The vector of the call before, of the smaller side; a random one at first.
+    """
+    small = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    if len(small) <= SMALL_SIDE:
+        return float(torch.linalg.eigvalsh(small @ small.T)[-1].clamp_min(0.0).sqrt()), last
+    value, vector = largest_eigenvalue(lambda v: small @ (small.T @ v), last)
+    return value**0.5, vector

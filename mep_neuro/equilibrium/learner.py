@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mep_neuro.equilibrium.certificate import within
 from mep_neuro.equilibrium.consolidation import orthogonalisers
 from mep_neuro.equilibrium.contrast import Contrast
 from mep_neuro.equilibrium.eligibility import Eligibility, accumulate
@@ -199,9 +200,8 @@ class Learner:
         for key, trace in {**self._sums, **self._eligibility.traces}.items():
             arrays[f"eligibility.{key}"] = trace.numpy().copy()
         if self._bound is not None:
-            for number, vector in enumerate(self._bound.vectors):
-                arrays[f"bound.vector.{number}"] = vector.numpy().copy()
-            arrays["bound.radius"] = np.array([np.nan if self.radius is None else self.radius])
+            arrays |= {f"bound.{key}": value.numpy().copy() for key, value in self._bound.state().items()}
+            arrays["learner.radius"] = np.array([np.nan if self.radius is None else self.radius])
         return arrays if self.earlier is None else arrays | self.earlier.state()
 
     def load_state(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
@@ -212,9 +212,9 @@ class Learner:
             for key in traces:
                 traces[key] = torch.from_numpy(arrays[f"eligibility.{key}"].copy())
         if self._bound is not None:
-            for number in range(len(self._bound.vectors)):
-                self._bound.vectors[number] = torch.from_numpy(arrays[f"bound.vector.{number}"].copy())
-            radius = float(arrays["bound.radius"][0])
+            kept = {k: torch.from_numpy(v) for k, v in arrays.items() if k.startswith("bound.")}
+            self._bound.load_state(within(kept, "bound."))
+            radius = float(arrays["learner.radius"][0])
             self.radius = None if np.isnan(radius) else radius
         if self.earlier is not None:
             self.earlier.load_state(arrays)

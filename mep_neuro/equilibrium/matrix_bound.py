@@ -4,46 +4,63 @@ It does not guarantee that a network of more than two settling layers has one fi
 the coupled map does (`spectral_bound.py`). It is kept for networks that do not settle, and to compare.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-import torch
 from torch import Tensor
 
-from mep_neuro.equilibrium.lanczos import largest_eigenvalue, random_direction
-from mep_neuro.equilibrium.spectral_bound import MARGIN, SMALL_SIDE, shrink
+from mep_neuro.equilibrium.certificate import MARGIN, Certificate, aim, shrink, within
+from mep_neuro.equilibrium.lanczos import largest_singular_value, random_direction
 
 
 class MatrixBound:
-    """Keeps the largest singular value of each of some matrices, or kernels (out, rest), under its gamma."""
+    """Keeps the largest singular value of each of some matrices, or kernels (out, rest), under its gamma.
+
+    Attributes:
+        certificates: One for each matrix; tells when a call may pass its products by.
+    """
 
     def __init__(self, weights: Iterable[tuple[Tensor, float | None]], mode: str = "hard") -> None:
         """Take weights with their gammas, None for no bound, and the mode, 'hard' or 'soft'."""
         self._weights = [(w, w.view(len(w), -1), gamma) for w, gamma in weights if gamma is not None]
         self._mode = mode
-        self.vectors = [random_direction(min(matrix.shape), matrix.dtype) for _, matrix, _ in self._weights]
+        self._vectors = [random_direction(min(matrix.shape), matrix.dtype) for _, matrix, _ in self._weights]
+        self.certificates = [Certificate({"weight": m}, {"weight": 1.0}) for _, m, _ in self._weights]
 
     def enforce(self) -> float | None:
         """Shrink what exceeds its bound.
 
         Returns:
-            The largest singular value afterwards, with the margin; None without a matrix.
+            What the largest singular value is at most afterwards; None without a matrix.
         """
         largest: float | None = None
-        for number, (weight, matrix, gamma) in enumerate(self._weights):
-            value, self.vectors[number] = largest_singular_value(matrix, self.vectors[number])
-            value *= MARGIN
-            if value > gamma:
-                factor = shrink(value, gamma, self._mode)
-                weight.mul_(factor)
-                value *= factor
+        for number, certificate in enumerate(self.certificates):
+            value, gamma = certificate.at_most(), self._weights[number][2]
+            if not value <= gamma:
+                value = self._bring_under(number, aim(gamma, self._mode))
+                certificate.renew(value)
             largest = value if largest is None else max(largest, value)
         return largest
 
+    def state(self) -> dict[str, Tensor]:
+        """What a resumed run needs."""
+        state = {}
+        for number, certificate in enumerate(self.certificates):
+            state[f"{number}.vector"] = self._vectors[number]
+            state |= {f"{number}.certificate.{key}": value for key, value in certificate.state().items()}
+        return state
 
-def largest_singular_value(matrix: Tensor, last: Tensor) -> tuple[float, Tensor]:
-    """Exact of a matrix with a small side, otherwise estimated from below, from the last call's vector."""
-    small = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    if len(small) <= SMALL_SIDE:
-        return float(torch.linalg.eigvalsh(small @ small.T)[-1].clamp_min(0.0).sqrt()), last
-    value, vector = largest_eigenvalue(lambda v: small @ (small.T @ v), last)
-    return value**0.5, vector
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what `state` gave."""
+        for number, certificate in enumerate(self.certificates):
+            self._vectors[number] = state[f"{number}.vector"].clone()
+            certificate.load_state(within(state, f"{number}.certificate."))
+
+    def _bring_under(self, number: int, target: float) -> float:
+        weight, matrix, _ = self._weights[number]
+        value, self._vectors[number] = largest_singular_value(matrix, self._vectors[number])
+        value *= MARGIN
+        if value > target:
+            factor = shrink(value, target, self._mode)
+            weight.mul_(factor)
+            value *= factor
+        return value

@@ -4,34 +4,26 @@ With |lambda| < 1 for the symmetric map of all couplings between settling units,
 nudged phase each have one fixed point and every solver reaches it. Input projections and read-outs
 outside the dynamics are no part of the map and stay unbounded.
 
-Source: shared facts on EP stability (statement b, e); Lanczos 1950 for the estimate.
+Source: shared facts on EP stability (statement b, e); Lanczos 1950 for the estimate, Weyl 1912 for how
+long it holds.
 """
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
+from mep_neuro.equilibrium.certificate import MARGIN, Certificate, aim, shrink, within
 from mep_neuro.equilibrium.couplings.dense import DenseCoupling
 from mep_neuro.equilibrium.couplings.lattice import LatticeCoupling
 from mep_neuro.equilibrium.couplings.pair import PairCoupling
-from mep_neuro.equilibrium.lanczos import largest_eigenvalue, random_direction
+from mep_neuro.equilibrium.lanczos import largest_eigenvalue, largest_singular_value, random_direction
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.errors import SettleError
 
-MARGIN = 1.01
-"""Ritz values lie below the eigenvalue, by a factor of 1.0005 at most in thousands of random changes
-(test_matrix_bound.py): the bound is enforced on MARGIN times them."""
-
 MOST_RESCALINGS = 50
 """With couplings that stay fixed, scaling the others brings the radius down step by step."""
-
-
-SOFT_SHARE = 0.1
-"""Of the way to the bound that 'soft' goes at each step."""
-
-SMALL_SIDE = 64
-"""Up to this side, all singular values of a matrix cost less than a few products."""
 
 
 class SpectralBound:
@@ -39,20 +31,34 @@ class SpectralBound:
 
     Attributes:
         gamma: The bound.
-        vectors: One, the present estimate of the leading eigenvector, all settling units in a row;
+        vector: The present estimate of the leading eigenvector, or of its part in every other layer;
             kept between calls, so that a call costs a few products.
+        certificate: Tells when a call may pass the products by; None where couplings are not all dense.
     """
 
     def __init__(self, model: EquilibriumNetwork, gamma: float, mode: str = "hard") -> None:
         """Start from a fixed random vector; the mode is 'hard' or 'soft'."""
         self.gamma, self._mode = gamma, mode
         self._model = model
-        self._sizes = [len(model.biases[name]) for name in model.settling]
         couplings = list(model.couplings.values())
-        single = len(couplings) == 1 and type(couplings[0]) is DenseCoupling
-        small = single and min(couplings[0].weight.shape) <= SMALL_SIDE
-        self._matrix = couplings[0] if small and isinstance(couplings[0], DenseCoupling) else None
-        self.vectors = [random_direction(sum(self._sizes), model.dtype)]
+        dense = {c.name: c for c in couplings if type(c) is DenseCoupling}
+        only = len(dense) == len(couplings) and bool(dense)
+        self._matrix = next(iter(dense.values())) if only and len(dense) == 1 else None
+        side = _every_other_layer(model)
+        names = model.settling if side is None else [name for name in model.settling if name in side]
+        self._sizes = {name: len(model.biases[name]) for name in names}
+        length = sum(self._sizes.values()) if self._matrix is None else min(self._matrix.weight.shape)
+        self.vector = random_direction(length, model.dtype)
+        # Eigenvalues of layers in a row come in pairs +-lambda: half of the squares are those of the other.
+        share = 1.0 if side is not None else 2.0
+        self.certificate = (
+            Certificate(
+                {name: c.weight for name, c in dense.items()},
+                {name: share * c.gain for name, c in dense.items()},
+            )
+            if only
+            else None
+        )
 
     def radius(self) -> float:
         """Largest |eigenvalue|: exact of a single small matrix, otherwise estimated from below by Lanczos.
@@ -60,37 +66,49 @@ class SpectralBound:
         Of a map that is not symmetric (random or antisymmetric feedback), the largest singular value.
         """
         if self._matrix is not None:
-            return _largest_singular_value(self._matrix.weight) * math.sqrt(self._matrix.gain)
-        return self._ritz_value()
-
-    def _ritz_value(self) -> float:
-        """Lanczos on the map times its transpose, from the last vector.
-
-        The eigenvalues of layers in a row come in pairs +-lambda: on the map itself half of all steps
-        would go into telling the two apart.
-        """
-        value, self.vectors[0] = largest_eigenvalue(self._apply_both, self.vectors[0])
+            value, self.vector = largest_singular_value(self._matrix.weight, self.vector)
+            return value * math.sqrt(self._matrix.gain)
+        # On the map times its transpose: on the map itself half of all steps would go into telling +-lambda
+        # apart. It leads from every other layer back to these, so that their part of the vector is enough.
+        value, self.vector = largest_eigenvalue(self._apply_both, self.vector)
         return math.sqrt(value)
-
-    def _apply_both(self, vector: Tensor) -> Tensor:
-        return self._apply(self._apply(vector), transposed=True)
 
     def enforce(self) -> float:
         """Scale the plastic couplings down to the bound where they exceed it; 'soft', a part of the way.
 
         Returns:
-            The radius afterwards, estimated with the margin.
+            What the radius is at most afterwards.
 
         Raises:
             SettleError: Couplings that learning must not change exceed the bound alone.
         """
+        if self.certificate is None:
+            return self._bring_under(self.gamma)
+        radius = self.certificate.at_most()
+        if not radius <= self.gamma:
+            radius = self._bring_under(aim(self.gamma, self._mode))
+            self.certificate.renew(radius)
+        return radius
+
+    def state(self) -> dict[str, Tensor]:
+        """What a resumed run needs."""
+        certificate = {} if self.certificate is None else self.certificate.state()
+        return {"vector": self.vector, **{f"certificate.{key}": value for key, value in certificate.items()}}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what `state` gave."""
+        self.vector = state["vector"].clone()
+        if self.certificate is not None:
+            self.certificate.load_state(within(state, "certificate."))
+
+    def _bring_under(self, target: float) -> float:
         plastic = [c for c in self._model.couplings.values() if c.plastic]
         everything = all(c.plastic and c.feedback_weight is None for c in self._model.couplings.values())
         radius = self.radius() * MARGIN
         for _ in range(MOST_RESCALINGS if self._mode == "hard" else 1):
-            if radius <= self.gamma or not plastic:
+            if radius <= target or not plastic:
                 break
-            factor = shrink(radius, self.gamma, self._mode)
+            factor = shrink(radius, target, self._mode)
             for coupling in plastic:
                 coupling.learned.mul_(factor)
                 coupling.learned_changed()
@@ -103,28 +121,52 @@ class SpectralBound:
             )
         return radius
 
-    def _apply(self, vector: Tensor, *, transposed: bool = False) -> Tensor:
-        parts = dict(zip(self._model.settling, torch.split(vector, self._sizes), strict=True))
-        out = {name: torch.zeros_like(part) for name, part in parts.items()}
+    def _apply_both(self, vector: Tensor) -> Tensor:
+        parts = dict(zip(self._sizes, torch.split(vector, list(self._sizes.values())), strict=True))
+        image = self._apply(self._apply(parts), transposed=True)
+        return torch.cat([image.get(name, torch.zeros_like(part)) for name, part in parts.items()])
+
+    def _apply(self, parts: Mapping[str, Tensor], *, transposed: bool = False) -> dict[str, Tensor]:
+        """What the map makes of states of some populations, in those that they reach."""
+        out: dict[str, Tensor] = {}
         for coupling in self._model.couplings.values():
+            sent: dict[str, Tensor] = {}
             if isinstance(coupling, LatticeCoupling):
-                out[coupling.pre] += coupling.balanced(parts[coupling.pre])
-            else:
+                sent[coupling.pre] = coupling.balanced(parts[coupling.pre])
+            elif transposed and isinstance(coupling, PairCoupling) and not coupling.symmetric:
                 ends = parts[coupling.pre], parts[coupling.post]
-                if transposed and isinstance(coupling, PairCoupling):
-                    back, forth = coupling.balanced_transposed(*ends)
-                else:
-                    back, forth = coupling.balanced(*ends)
-                out[coupling.pre] += back
-                out[coupling.post] += forth
-        return torch.cat([out[name] for name in self._model.settling])
+                sent[coupling.pre], sent[coupling.post] = coupling.balanced_transposed(*ends)
+            else:
+                if coupling.pre in parts:
+                    sent[coupling.post] = coupling.balanced_forward(parts[coupling.pre])
+                if coupling.post in parts:
+                    sent[coupling.pre] = coupling.balanced_feedback(parts[coupling.post])
+            for name, current in sent.items():
+                out[name] = out[name] + current if name in out else current
+        return out
 
 
-def shrink(radius: float, gamma: float, mode: str) -> float:
-    """What brings a radius above gamma to it at once, or SOFT_SHARE of the way ('soft', in logarithms)."""
-    return gamma / radius if mode == "hard" else (gamma / radius) ** SOFT_SHARE
+def _every_other_layer(model: EquilibriumNetwork) -> set[str] | None:
+    """Populations such that each coupling joins one of them to one outside, and sends back what it sends.
 
-
-def _largest_singular_value(weight: Tensor) -> float:
-    small = weight if weight.shape[0] <= weight.shape[1] else weight.T
-    return float(torch.linalg.eigvalsh(small @ small.T)[-1].clamp_min(0.0).sqrt())
+    None where there are no such: lattices, couplings within three layers, feedback of its own.
+    """
+    couplings = model.couplings.values()
+    if any(
+        isinstance(c, LatticeCoupling) or (isinstance(c, PairCoupling) and not c.symmetric) for c in couplings
+    ):
+        return None
+    inside: dict[str, bool] = {}
+    for start in model.settling:
+        frontier = [start] if start not in inside else []
+        inside.setdefault(start, True)
+        for name in frontier:  # grows while it is read
+            for coupling in couplings:
+                if name in (coupling.pre, coupling.post):
+                    other = coupling.post if name == coupling.pre else coupling.pre
+                    if other not in inside:
+                        inside[other] = not inside[name]
+                        frontier.append(other)
+                    elif inside[other] == inside[name]:
+                        return None
+    return {name for name, here in inside.items() if here}

@@ -11,6 +11,10 @@ dropout: Dion with a fifth of the hidden units silenced in training, and with no
 times: one update over one of backpropagation with torch's SGD, median of interleaved ratios: Dion at ranks
 16, 32, 64; and of 784-512-512-10 by `mep.sdmep` what a spectral bound adds, of the coupled map and of
 each matrix.
+bound: what the spectral bound takes of the time of an update, as a share of everything else in it, and the
+share of updates at which products were due (others pass by what the last check left). 100 updates of a
+training from its 50th on, of 784-256-10 and 784-512-512-10 with the output inside the dynamics at 0.9, at
+every update and every tenth, and of 784-512-512-10 by `mep.sdmep` at its default bound and one it stays at.
 scaling: milliseconds of one step on a square matrix, of Dion at rank 32, of its three products alone, and
 of Muon up to 2048; and what Dion keeps and needs beside the matrix and its momentum, in numbers a side.
 """
@@ -20,21 +24,36 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
+import itertools
 import json
 import statistics
 import sys
+import time
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
-from optimizers import BATCH, CHOSEN, IMAGES, SEEDS, Arrays, by_network, by_preset, ratios, spent, update
+from optimizers import (
+    BATCH,
+    CHOSEN,
+    IMAGES,
+    SEEDS,
+    Arrays,
+    by_network,
+    by_preset,
+    ratios,
+    spent,
+    topology,
+    update,
+)
 from torch import nn
 
 import mep_neuro as mep
 from mep_neuro.equilibrium.dion import Dion
 from mep_neuro.equilibrium.muon import Muon
+from mep_neuro.equilibrium.spectral_bound import SpectralBound
 from mep_neuro.equilibrium.trainer import Trainer, predict
 
 SIDES, LARGEST_OF_MUON, RANK = (512, 1024, 2048, 4096, 8192), 2048, 32
@@ -114,7 +133,7 @@ def times(arrays: Arrays, quick: bool) -> dict[str, dict[str, float]]:
     def net(*widths: int) -> nn.Sequential:
         torch.manual_seed(0)
         sizes = (x.shape[1], *widths)
-        layers = [m for a, b in pairwise(sizes) for m in (nn.Linear(a, b), nn.ReLU())]
+        layers = [m for a, b in itertools.pairwise(sizes) for m in (nn.Linear(a, b), nn.ReLU())]
         return nn.Sequential(*layers, nn.Linear(sizes[-1], 10))
 
     def backprop(*widths: int) -> Callable[[], object]:
@@ -136,6 +155,71 @@ def times(arrays: Arrays, quick: bool) -> dict[str, dict[str, float]]:
         "784-256-10": ratios(backprop(256), one, repeats),
         "784-512-512-10": ratios(backprop(512, 512), two, repeats),
     }
+
+
+def bound(arrays: Arrays, quick: bool) -> dict[str, dict[str, float]]:
+    updates = (2, 4) if quick else (50, 100)
+    found = {}
+    for hidden in ((256,), (512, 512)):
+        for method in ("sgd", "dion"):
+            for period in (1, 10):
+                mapping = topology(method, arrays[0].shape[1], CHOSEN[method], period=f"{period} updates")
+                trainer = Trainer(mep.load(deeper(mapping, hidden), seed=0), *arrays[:2], epochs=100)
+                trainer.prepare()
+                name = f"{'-'.join(map(str, hidden))} {method} every {period}"
+                found[name] = _share(trainer.advance, *updates)
+    x, y = (torch.from_numpy(a) for a in arrays[:2])
+    for gamma in (0.95, 0.3):
+        torch.manual_seed(0)
+        layers = [nn.Linear(x.shape[1], 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10)]
+        model = nn.Sequential(*layers)
+        optimizer = mep.sdmep(
+            model.parameters(), model, lr=CHOSEN["sdmep"], gamma=gamma, rank_frac=RANK / 512
+        )
+        rows = itertools.cycle(torch.arange(len(x)).split(BATCH))
+
+        def sdmep_step(model=model, optimizer=optimizer, rows=rows) -> None:
+            now = next(rows)
+            update(model, optimizer, x[now], y[now], ep=True)
+
+        found[f"512-512 sdmep at {gamma}"] = _share(sdmep_step, *updates)
+    return found
+
+
+def deeper(mapping: dict[str, Any], hidden: tuple[int, ...]) -> dict[str, Any]:
+    """The classic net with these hidden layers."""
+    populations, projections = mapping["populations"], mapping["projections"]
+    layer, names = populations.pop("hidden"), ["hidden", "second"][: len(hidden)]
+    output = populations.pop("output")
+    for name, size in zip(names, hidden, strict=True):
+        populations[name] = {**layer, "shape": [size]}
+    populations["output"] = output
+    if len(hidden) == 2:
+        projections["between"] = {"pre": "hidden", "post": "second", "connector": {"type": "dense"}}
+        projections["out"]["pre"] = "second"
+    return mapping
+
+
+def _share(step: Callable[[], object], warm: int, timed: int) -> dict[str, float]:
+    """Time in SpectralBound.enforce over the rest of the steps, and checks over steps."""
+    inside, checks = 0.0, 0
+    enforce = SpectralBound.enforce
+
+    def watched(self: SpectralBound) -> float:
+        nonlocal inside, checks
+        assert self.certificate is not None
+        before, start = self.certificate.checks, time.thread_time()
+        radius = enforce(self)
+        inside += time.thread_time() - start
+        checks += self.certificate.checks - before
+        return radius
+
+    with mock.patch.object(SpectralBound, "enforce", watched):
+        for _ in range(warm):
+            step()
+        inside, checks = 0.0, 0
+        whole = sum(spent(step) for _ in range(timed))
+    return {"share": inside / (whole - inside), "checked": checks / timed}
 
 
 def scaling(arrays: Arrays, quick: bool) -> dict[int, dict[str, float]]:
@@ -174,6 +258,7 @@ PARTS: dict[str, Callable[[Arrays, bool], Any]] = {
     "cost": cost,
     "dropout": dropout,
     "times": times,
+    "bound": bound,
     "scaling": scaling,
 }
 

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mep_neuro.equilibrium.backprop import backpropagation
+from mep_neuro.equilibrium.certificate import MARGIN
 from mep_neuro.equilibrium.contrast import contrast
 from mep_neuro.equilibrium.couplings.pair import PairCoupling
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.phases import free_phase, nudged_phase
 from mep_neuro.equilibrium.response import Response
-from mep_neuro.equilibrium.spectral_bound import MARGIN, SpectralBound
+from mep_neuro.equilibrium.spectral_bound import SpectralBound
 from mep_neuro.simulation.build import build
 from mep_neuro.simulation.coupling import coupled_map, spectral_radius
 from mep_neuro.simulation.implicit import free_states, negative_gradient
@@ -149,7 +150,7 @@ def balanced_difference(net: Network, coupling: PairCoupling, pre: Array, post: 
     matrix = coupled_map(replace(net, projections=only)).toarray()
     first, second = net.populations["first"].size, net.populations["second"].size
     joined = np.concatenate([pre, post, np.zeros((len(pre), 3))], axis=1)
-    rows = [(coupling.balanced, matrix)]
+    rows = [(lambda *ends: (coupling.balanced_feedback(ends[1]), coupling.balanced_forward(ends[0])), matrix)]
     if isinstance(coupling, PairCoupling):
         rows.append((coupling.balanced_transposed, matrix.T))
     worst = 0.0

@@ -1,5 +1,7 @@
 """Dense projections."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
@@ -67,11 +69,13 @@ class DenseCoupling(Coupling):
             return base + self.feedback(post)
         return _product_onto(base, post, self.used, self.gain)
 
-    def balanced(self, pre: Tensor, post: Tensor) -> tuple[Tensor, Tensor]:
-        """What the symmetric map (blocks sqrt(g) W) sends to (pre, post)."""
-        root = self.gain**0.5
-        pre, post = pre.to(self._compute), post.to(self._compute)
-        return self.feedback(post) / root, self.forward(pre) * root
+    def balanced_forward(self, pre: Tensor) -> Tensor:
+        """What the symmetric map (blocks sqrt(g) W) sends to post."""
+        return self.forward(pre.to(self._compute)).to(self.weight.dtype).mul_(math.sqrt(self.gain))
+
+    def balanced_feedback(self, post: Tensor) -> Tensor:
+        """What the symmetric map sends to pre."""
+        return self.pull(post.to(self._compute)).to(self.weight.dtype).mul_(math.sqrt(self.gain))
 
     def contrast(self, pre: Response, post: Response, factor: float = 1.0) -> Tensor:
         """factor k (slope_post mean_pre^T + mean_post slope_pre^T), summed over the batch."""

@@ -1,5 +1,7 @@
 """What couplings between two populations share: the gain, the feedback's own weights, k, the balanced map."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -62,14 +64,17 @@ class PairCoupling(Coupling):
         current = self.pull(self.returned, post)
         return current if self.gain == 1.0 else current.mul_(self.gain)
 
-    def balanced(self, pre: Tensor, post: Tensor) -> tuple[Tensor, Tensor]:
-        """What the balanced map (blocks sqrt(|g|) W, and B on the way back) sends to (pre, post)."""
-        root = abs(self.gain) ** 0.5
-        return self.feedback(post) / root, self.forward(pre) * root
+    def balanced_forward(self, pre: Tensor) -> Tensor:
+        """What the balanced map (blocks sqrt(|g|) W, and B on the way back) sends to post."""
+        return self.forward(pre) * math.sqrt(abs(self.gain))
+
+    def balanced_feedback(self, post: Tensor) -> Tensor:
+        """What the balanced map sends to pre."""
+        return self.feedback(post) / math.sqrt(abs(self.gain))
 
     def balanced_transposed(self, pre: Tensor, post: Tensor) -> tuple[Tensor, Tensor]:
         """What the transpose of the balanced map sends to (pre, post)."""
-        root = abs(self.gain) ** 0.5
+        root = math.sqrt(abs(self.gain))
         sign = 1.0 if self.gain > 0.0 else -1.0
         return self.pull(self.weight, post) * root, self.push(self.returned, pre) * (sign * root)
 

@@ -8,13 +8,12 @@ from typing import Any, overload
 import torch
 from torch import Tensor, nn
 
-from mep_neuro.equilibrium.matrix_bound import MatrixBound
+from mep_neuro.equilibrium.optimizers.bounds import Bounds
 from mep_neuro.equilibrium.optimizers.model_network import Gradients, ModelNetwork
 from mep_neuro.equilibrium.optimizers.rules import move
 from mep_neuro.equilibrium.optimizers.settling import Settling
-from mep_neuro.equilibrium.spectral_bound import SpectralBound
 
-_OWN = ("_scope", "_bound_mode", "_steps", "_warned", "_network")
+_OWN = ("_bounds", "_steps", "_warned", "_network")
 
 Parameters = Iterable[nn.Parameter] | Iterable[tuple[str, nn.Parameter]] | Iterable[dict[str, Any]]
 
@@ -103,12 +102,10 @@ class EPOptimizer(torch.optim.Optimizer):
         _check_modes(self.mode, model, scope, bound_mode)
         self.last: Gradients | None = None
         self.radius: float | None = None
-        self._scope, self._bound_mode, self._steps, self._warned = scope, bound_mode, 0, False
+        self._bounds, self._steps, self._warned = Bounds(scope, bound_mode), 0, False
         self._network = None
         if model is not None and self.mode == "ep":
             self._network = ModelNetwork(model, settling or Settling())
-        self._coupled: dict[int, SpectralBound] = {}
-        self._matrices: MatrixBound | None = None
         super().__init__(params, dict(vars(rule)))
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
@@ -123,7 +120,7 @@ class EPOptimizer(torch.optim.Optimizer):
         except ValueError:
             del self.param_groups[-1]
             raise
-        self._matrices = None
+        self._bounds.forget_matrices()
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -183,24 +180,25 @@ class EPOptimizer(torch.optim.Optimizer):
         return self._network.output(x)
 
     def state_dict(self) -> dict[str, Any]:
-        """As of any torch optimizer, and the number of steps, which dropout's draws depend on."""
-        return {**super().state_dict(), "steps": self._steps}
+        """As of any torch optimizer, the number of steps, which dropout draws from, and what bounds know."""
+        return {**super().state_dict(), "steps": self._steps, "bounds": self._bounds.state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take back what `state_dict` gave."""
-        super().load_state_dict({key: value for key, value in state_dict.items() if key != "steps"})
+        own = ("steps", "bounds")
+        super().load_state_dict({key: value for key, value in state_dict.items() if key not in own})
         self._steps = state_dict["steps"]
-        self._matrices = None
+        self._bounds.load_state(state_dict["bounds"])
 
     def __getstate__(self) -> dict[str, Any]:
         """For copies; torch's own leaves out all but groups and state."""
         own = {key: self.__dict__[key] for key in ("mode", "last", "radius", *_OWN)}
-        return {**super().__getstate__(), **own, "_coupled": {}, "_matrices": None}
+        return {**super().__getstate__(), **own}
 
     def __repr__(self) -> str:
         """As of any torch optimizer, the mode first."""
         settling = "" if self._network is None else f", {self._network.settling}"
-        own = f"mode: {self.mode!r}, bound: {self._scope!r} {self._bound_mode}{settling}"
+        own = f"mode: {self.mode!r}, bound: {self._bounds.scope!r} {self._bounds.mode}{settling}"
         return f"{super().__repr__()[:-1]}{own}\n)"
 
     def _take_ep_gradient(
@@ -232,22 +230,8 @@ class EPOptimizer(torch.optim.Optimizer):
         """Bring the weights back under gamma."""
         if self._network is not None:
             self._network.weights_changed()
-        if self._scope == "matrix":
-            if self._matrices is None:
-                self._matrices = MatrixBound(
-                    [(p.detach(), g["gamma"]) for g in self.param_groups for p in g["params"] if p.ndim > 1],
-                    self._bound_mode,
-                )
-            self.radius = self._matrices.enforce()
-        elif self._network is not None:
-            gammas = [group["gamma"] for group in self.param_groups if group["gamma"] is not None]
-            for network in self._network.networks if gammas else []:
-                if network.couplings:
-                    made = self._coupled.setdefault(
-                        id(network), SpectralBound(network, min(gammas), self._bound_mode)
-                    )
-                    made.gamma = min(gammas)
-                    self.radius = made.enforce()
+        networks = [] if self._network is None else self._network.networks
+        self.radius = self._bounds.enforce(networks, self.param_groups)
         if self._network is not None and self.radius is not None:
             self._network.weights_changed()
 

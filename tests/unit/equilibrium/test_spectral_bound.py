@@ -8,8 +8,9 @@ import torch
 
 from mep_neuro.backends.data.load import load_data
 from mep_neuro.backends.load import load
+from mep_neuro.equilibrium.certificate import MARGIN, SLACK
 from mep_neuro.equilibrium.model import EquilibriumNetwork
-from mep_neuro.equilibrium.spectral_bound import MARGIN, SpectralBound
+from mep_neuro.equilibrium.spectral_bound import SpectralBound
 from mep_neuro.equilibrium.trainer import Trainer
 from mep_neuro.errors import SettleError
 from mep_neuro.simulation.build import build
@@ -62,7 +63,8 @@ def test_the_radius_never_exceeds_gamma(
     values = radii(changed(name, gamma, learning, consolidation))
     assert max(values) <= gamma
     if learning or consolidation:
-        assert max(values) > 0.98 * gamma  # it was at work, and takes no more than it must
+        slack = SLACK if name == "digits_mlp" else 0.0  # lattices have no certificate
+        assert max(values) > 0.98 * (1.0 - slack) * gamma  # it was at work, and takes no more than it must
 
 
 @pytest.mark.parametrize("case", [name for name, case in CASES.items() if case[2] or case[3]])
@@ -99,8 +101,8 @@ def test_the_estimate_sees_an_eigenvalue_that_overtakes() -> None:
         weight.zero_()
         weight[0, 0], weight[1, 1] = first, second
         model.weights_changed()
-        bound.vectors[0] = torch.zeros(64 + 10)
-        bound.vectors[0][[0, 64]] = 0.5**0.5
+        bound.vector = torch.zeros(64)
+        bound.vector[0] = 1.0
         assert bound.radius() == pytest.approx(radius, rel=1e-3)
 
 

@@ -136,15 +136,18 @@ def test_named_parameters_are_taken() -> None:
     optimizer.step(x=X, target=Y)
 
 
+@pytest.mark.parametrize("bound", [{}, {"gamma": 0.1}, {"gamma": 0.1, "bound": "matrix"}], ids=str)
 @pytest.mark.parametrize(
     "preset", [mep.sdmep, mep.smep, mep.local_ep, mep.natural_ep], ids=lambda p: p.__name__
 )
-def test_the_state_goes_on_bit_for_bit(preset: Any) -> None:
-    """Through torch.save, dropout's draws included."""
+def test_the_state_goes_on_bit_for_bit(preset: Any, bound: dict[str, Any]) -> None:
+    """Through torch.save, dropout's draws and what the bound knows included."""
+    if "bound" in bound and preset in (mep.local_ep, mep.natural_ep):
+        preset, bound = mep.smep, {"gamma": 0.02, "bound": "matrix"}  # they bound the coupled map alone
 
     def trained(stop: int | None) -> list[Tensor]:
         model = made(dropout=0.4)
-        optimizer = preset(model.parameters(), model, lr=0.05)
+        optimizer = preset(model.parameters(), model, lr=0.05, **bound)
         for number in range(6):
             if number == stop:
                 file = io.BytesIO()
@@ -154,7 +157,7 @@ def test_the_state_goes_on_bit_for_bit(preset: Any) -> None:
                 torch.manual_seed(0)
                 model = made(dropout=0.4)
                 model.load_state_dict(states[0])
-                optimizer = preset(model.parameters(), model, lr=9.0)
+                optimizer = preset(model.parameters(), model, lr=9.0, **bound)
                 optimizer.load_state_dict(states[1])
             optimizer.step(x=X, target=Y)
         return weights(model)
