@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mep_neuro.chip.emulate import EmulatedRun, emulate
-from mep_neuro.chip.neuron_models import check_layout, check_neuron_model
+from mep_neuro.chip.neuron_models import check_layout, check_neuron_model, check_widths
 from mep_neuro.chip.profile import read_profile
 from mep_neuro.chip.quantize import Quantized, quantize
 from mep_neuro.converters.to_lava.bundle import read_bundle, write_bundle
@@ -99,8 +99,8 @@ def run(network: Network, features: NDArray[np.floating], options: RunOptions) -
     Args:
         network: The float network.
         features: Shape (samples, n_input), as the data set gives them.
-        options: `chip`, `neuron`, `populations`, `max_steps`, `time_limit`, `trace` and `progress`
-            count here.
+        options: `chip`, `neuron`, `widths`, `populations`, `max_steps`, `time_limit`, `trace` and
+            `progress` count here.
 
     Returns:
         Rates of Lava's own states. `counts['lava_mismatches']` is in how many places s, v or sigma
@@ -114,13 +114,14 @@ def run(network: Network, features: NDArray[np.floating], options: RunOptions) -
         StimulusError: The features do not fit the network.
     """
     check_neuron_model(options.neuron)
+    check_widths(options.widths, options.neuron)
     check_layout(options.populations)
     began = perf_counter()
     require()
     if options.neuron == "lif":
         recording: Recording = run_lif(network, features, options)
         return recording
-    quantized = quantize(network, read_profile(options.chip))
+    quantized = quantize(network, read_profile(options.chip), **options.widths)
     stimulus = present(network, features)
     if stimulus.samples == 0:
         raise StimulusError("lava: 0 samples; give at least 1")

@@ -51,7 +51,8 @@ def run_lif(network: Network, features: NDArray[np.floating], options: RunOption
     `counts['lava_mismatches']`: places where the spikes of either half, or the registers at the end, differ.
     """
     began = perf_counter()
-    quantized = quantize_lif(network, read_profile(options.chip))
+    bits = options.widths.get("weight_bits")
+    quantized = quantize_lif(network, read_profile(options.chip), weight_bits=bits)
     stimulus = present(network, features)
     if stimulus.samples == 0:
         raise StimulusError("lava: 0 samples; give at least 1")

@@ -16,6 +16,7 @@ from mep_neuro.chip.emulate import emulate
 from mep_neuro.chip.lif.backend import COUNTED, STEADY, WARM_UP, count_spikes
 from mep_neuro.chip.lif.quantize import QuantizedLif, quantize_lif
 from mep_neuro.chip.limits import Check, chip_checks, neuron_for, refuse_without_feedback
+from mep_neuro.chip.neuron_models import check_widths
 from mep_neuro.chip.place import Placement, core_checks, place
 from mep_neuro.chip.precision import ProjectionPrecision, report, with_rounded
 from mep_neuro.chip.profile import ChipProfile, read_profile
@@ -23,7 +24,7 @@ from mep_neuro.chip.quantize import Quantized, quantize
 from mep_neuro.errors import CapacityError, ChipProfileError, ChipRangeError
 from mep_neuro.simulation.network import Network
 from mep_neuro.simulation.readout import classes, with_readout
-from mep_neuro.simulation.recording import RunOptions
+from mep_neuro.simulation.recording import RunOptions, Widths, widths
 from mep_neuro.simulation.stimulus import Stimulus, present
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ def fit(
     features: Features | None = None,
     labels: Labels | None = None,
     weight_bits: int | None = None,
+    state_bits: int | None = None,
+    threshold: int | None = None,
     inputs_on_chip: bool = False,
     max_steps: int = 20_000,
     watch: Watch | None = None,
@@ -108,6 +111,8 @@ def fit(
         features: Samples to count events on, shape (samples, n_input); none are counted without.
         labels: Their classes, shape (samples,), to tell what rounding costs.
         weight_bits: Bits of a weight; the chip's without.
+        state_bits: Rates are multiples of 2^-state_bits; 8 without. Of sigma_delta neurons alone.
+        threshold: Smallest message that is sent, in steps of the state; 1 without. As above.
         inputs_on_chip: Whether the input units and their weights are on the chip as well; otherwise the
             host computes the input currents in float.
         max_steps: Steps after which a sample that never falls silent is given up.
@@ -116,13 +121,15 @@ def fit(
     Raises:
         ChipProfileError: The chip is unknown, or its file has mistakes.
         UnsupportedError: No network of Equilibrium Propagation runs on this chip, or the network has
-            attention or another part that is no sum over synapses.
+            attention or another part that is no sum over synapses, or no states of the width asked for.
         StimulusError: The features do not fit the network.
     """
     network = net if isinstance(net, Network) else net.to_network()
     profile = read_profile(chip)
     refuse_without_feedback(profile)
     laid, neuron = circuit(network, inputs_on_chip=inputs_on_chip), neuron_for(network, profile)
+    asked = widths(weight_bits, state_bits, threshold)
+    check_widths(asked, neuron)
     if neuron == "lif":
         laid = in_pairs(laid)
     checks = chip_checks(network, laid, profile)
@@ -137,7 +144,7 @@ def fit(
     if neuron not in ("sigma_delta", "lif"):
         return replace(found, notes=(_not_emulated(found),))
     try:
-        return _with_integers(found, network, features, labels, weight_bits, max_steps, watch)
+        return _with_integers(found, network, features, labels, asked, max_steps, watch)
     except ChipRangeError as error:
         return replace(found, broken=found.broken or str(error))
     except ChipProfileError as error:  # analog chips have no such widths
@@ -149,13 +156,13 @@ def _with_integers(
     network: Network,
     features: Features | None,
     labels: Labels | None,
-    weight_bits: int | None,
+    asked: Widths,
     max_steps: int,
     watch: Watch | None,
 ) -> Fit:
     """Add what only the integers tell: precision, counts and estimates."""
     if found.neuron == "lif":
-        bits = found.profile.number("weight_bits") if weight_bits is None else weight_bits
+        bits = asked.get("weight_bits")
         quantized: Quantized | QuantizedLif = quantize_lif(network, found.profile, weight_bits=bits)
         notes = [
             "rates are coded by spikes of pairs of LIF neurons: first less second is the clamp to [0, 1]"
@@ -164,7 +171,7 @@ def _with_integers(
             notes.append("the input's spikes are not emulated: its currents enter as biases")
     else:
         on_chip = found.circuit.inputs > 0
-        quantized = quantize(network, found.profile, weight_bits=weight_bits, inputs_on_chip=on_chip)
+        quantized = quantize(network, found.profile, inputs_on_chip=on_chip, **asked)
         notes = []
     found = replace(found, quantized=quantized, precision=report(quantized), notes=tuple(notes))
     if features is None or features.shape[0] == 0:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mep_neuro.chip.emulate import EmulatedRun, Int32, emulate
 from mep_neuro.chip.lif.backend import run_lif
-from mep_neuro.chip.neuron_models import check_neuron_model
+from mep_neuro.chip.neuron_models import check_neuron_model, check_widths
 from mep_neuro.chip.profile import read_profile
 from mep_neuro.chip.quantize import Quantized, quantize
 from mep_neuro.simulation.currents import currents
@@ -27,8 +27,9 @@ def run(network: Network, features: NDArray[np.floating], options: RunOptions) -
     Args:
         network: The float network.
         features: Shape (samples, n_input), as the data set gives them.
-        options: `chip` names the profile and `neuron` the model; `max_steps` ends samples that
-            never fall silent; `tolerance` has no effect, as a settled sample does not change at all.
+        options: `chip` names the profile, `neuron` the model, `widths` its integers; `max_steps` ends
+            samples that never fall silent; `tolerance` has no effect, as a settled sample does not
+            change at all.
 
     Returns:
         Rates S / 2^B. `residual_curve` is the largest |s - rho(current)| of the float network's
@@ -42,10 +43,11 @@ def run(network: Network, features: NDArray[np.floating], options: RunOptions) -
         StimulusError: The features do not fit the network.
     """
     check_neuron_model(options.neuron)
+    check_widths(options.widths, options.neuron)
     if options.neuron == "lif":
         return run_lif(network, features, options)
     began = perf_counter()
-    quantized = quantize(network, read_profile(options.chip))
+    quantized = quantize(network, read_profile(options.chip), **options.widths)
     stimulus = present(network, features)
     watch = _Watch(quantized, stimulus, options)
     done = emulate(

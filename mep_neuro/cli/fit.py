@@ -5,15 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mep_neuro.cli.chip_options import StateBitsOption, ThresholdOption, WeightBitsOption
 from mep_neuro.cli.output import note, out_console, print_json, progress
 
 if TYPE_CHECKING:
     from mep_neuro.backends.fit import Fit
-
-BitsOption = Annotated[
-    int | None,
-    typer.Option("--weight-bits", min=2, metavar="N", help="Bits of a weight; the chip's if left out."),
-]
 
 
 def fit(
@@ -33,7 +29,9 @@ def fit(
     samples: Annotated[
         int, typer.Option("--samples", min=1, metavar="N", help="Held-out samples to count events on.")
     ] = 100,
-    weight_bits: BitsOption = None,
+    weight_bits: WeightBitsOption = None,
+    state_bits: StateBitsOption = None,
+    threshold: ThresholdOption = None,
     inputs: Annotated[
         str,
         typer.Option("--input", metavar="WHERE", help="host: it computes the input currents; or chip."),
@@ -73,6 +71,8 @@ def fit(
             features=features,
             labels=labels,
             weight_bits=weight_bits,
+            state_bits=state_bits,
+            threshold=threshold,
             inputs_on_chip=inputs == "chip",
             watch=watch,
         )

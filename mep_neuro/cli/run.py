@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mep_neuro.cli.chip_options import PopulationsOption, TimeLimitOption, file_neuron, run_options
+from mep_neuro.cli.chip_options import (
+    PopulationsOption,
+    StateBitsOption,
+    ThresholdOption,
+    TimeLimitOption,
+    WeightBitsOption,
+    file_neuron,
+    run_options,
+)
 from mep_neuro.cli.held_out import (
     DataOption,
     JsonOption,
@@ -38,6 +46,9 @@ def run(
         Path | None, typer.Option("--plots", metavar="DIR", help="Draw pictures into a folder.")
     ] = None,
     neuron: NeuronOption = None,
+    weight_bits: WeightBitsOption = None,
+    state_bits: StateBitsOption = None,
+    threshold: ThresholdOption = None,
     populations: PopulationsOption = None,
     time_limit: TimeLimitOption = 600.0,
     json: JsonOption = False,
@@ -54,10 +65,12 @@ def run(
     counts the spikes of Lava's stock LIF neurons instead.
     """
     from mep_neuro.backends.registry import require
+    from mep_neuro.simulation.recording import widths
 
     check_tolerance(tolerance)
     require(on)
-    options = run_options(on, neuron, populations, time_limit)
+    integers = widths(weight_bits, state_bits, threshold)
+    options = run_options(on, neuron, populations, time_limit, integers)
     held = held_out(folder, data, samples, file_neuron(on, neuron))
     comparison = settle_on([on], held, quiet=json, trace=plots is not None, target=target, options=options)
     drawn = None if plots is None else draw(plots, held, comparison, on)

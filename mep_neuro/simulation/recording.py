@@ -2,11 +2,32 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+
+
+class Widths(TypedDict, total=False):
+    """How wide a chip's integers are, where not as usual; see `mep_neuro.chip.quantize.quantize`."""
+
+    weight_bits: int
+    state_bits: int
+    threshold: int
+
+
+def widths(weight_bits: int | None, state_bits: int | None, threshold: int | None) -> Widths:
+    """Those that were given."""
+    given: Widths = {}
+    if weight_bits is not None:
+        given["weight_bits"] = weight_bits
+    if state_bits is not None:
+        given["state_bits"] = state_bits
+    if threshold is not None:
+        given["threshold"] = threshold
+    return given
 
 
 @dataclass(frozen=True)
@@ -19,6 +40,7 @@ class RunOptions:
         trace: Whether to record the rates at every step; of spiking neurons spikes and membranes.
         chip: Chip profile of the back ends that need one.
         neuron: Neuron model of the chip's back ends: 'sigma_delta' (EPSigmaDelta), or 'lif'.
+        widths: Of the chip's integers, where they are not the usual ones.
         populations: How Lava runs them: 'merged' into one process, or 'separate'.
         time_limit: Seconds after which a back end in a process of its own is stopped.
         progress: Called with (done, total) of the back end's own steps.
@@ -30,6 +52,7 @@ class RunOptions:
     trace: bool = False
     chip: str = "loihi2"
     neuron: str = "sigma_delta"
+    widths: Widths = field(default_factory=Widths)
     populations: str = "merged"
     time_limit: float = 600.0
     progress: Callable[[int, int], None] | None = None

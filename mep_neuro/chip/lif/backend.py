@@ -69,7 +69,7 @@ def run_lif(network: Network, features: NDArray[np.floating], options: RunOption
     Args:
         network: The float network.
         features: Shape (samples, n_input), as the data set gives them.
-        options: `chip` and `progress` count here.
+        options: `chip`, `widths` and `progress` count here.
 
     Returns:
         Rates as counted spikes; a sample counts as settled if the two halves of the count differ by at
@@ -82,7 +82,9 @@ def run_lif(network: Network, features: NDArray[np.floating], options: RunOption
         StimulusError: The features do not fit the network.
     """
     began = perf_counter()
-    quantized = quantize_lif(network, read_profile(options.chip))
+    quantized = quantize_lif(
+        network, read_profile(options.chip), weight_bits=options.widths.get("weight_bits")
+    )
     counts = count_spikes(quantized, quantized.bias(present(network, features)), options.progress)
     return lif_recording("loihi-emulator", quantized, counts, perf_counter() - began)
 

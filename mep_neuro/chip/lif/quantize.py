@@ -125,7 +125,7 @@ def quantize_lif(
     network: Network,
     profile: ChipProfile,
     *,
-    weight_bits: int = 8,
+    weight_bits: int | None = None,
     current_shift: int = 4,
     interval: int = 64,
     clamp: bool = True,
@@ -139,7 +139,7 @@ def quantize_lif(
     Args:
         network: The float network.
         profile: The chip.
-        weight_bits: Bits of a weight, sign included.
+        weight_bits: Bits of a weight, sign included; the chip's without.
         current_shift: How slow the synaptic current is; it averages over 2^current_shift steps.
         interval: Steps between two spikes of a unit of rate 1; more is finer and slower.
         clamp: Whether to hold rates below 1 by a second neuron for each unit.
@@ -150,6 +150,7 @@ def quantize_lif(
     """
     check_units(network, profile, "lif")
     check_finite(network)
+    weight_bits = profile.number("weight_bits") if weight_bits is None else weight_bits
     _check_parameters(profile, weight_bits, current_shift, interval)
     matrix = currents(network).recurrent
     if clamp:

@@ -2,9 +2,10 @@
 
 import pytest
 
-from mep_neuro.chip.neuron_models import check_layout, check_neuron_model
+from mep_neuro.chip.neuron_models import check_layout, check_neuron_model, check_widths
 from mep_neuro.cli.chip_options import file_neuron, run_options
 from mep_neuro.errors import UnsupportedError
+from mep_neuro.simulation.recording import widths
 
 
 def test_options_reach_the_back_end() -> None:
@@ -20,6 +21,21 @@ def test_a_back_end_without_the_option_says_so() -> None:
     assert run_options("torch", "sif", None, 600.0).neuron == "sigma_delta"  # the network says it there
     with pytest.raises(UnsupportedError, match=r"'loihi-emulator': --populations is for lava; leave it out$"):
         run_options("loihi-emulator", None, "merged", 600.0)
+
+
+def test_widths_reach_the_chip_and_are_refused_elsewhere() -> None:
+    assert run_options("lava", None, None, 5.0, widths(6, None, 2)).widths == {
+        "weight_bits": 6,
+        "threshold": 2,
+    }
+    with pytest.raises(
+        UnsupportedError, match=r"'brian2': --state-bits is for loihi-emulator and lava; leave it out$"
+    ):
+        run_options("brian2", None, None, 5.0, widths(None, 7, None))
+    with pytest.raises(UnsupportedError, match=r"^threshold: lif neurons have no such states, only sigma"):
+        check_widths({"threshold": 2}, "lif")
+    check_widths({"weight_bits": 6}, "lif")
+    check_widths({"state_bits": 6, "threshold": 2}, "sigma_delta")
 
 
 def test_unknown_names_are_refused() -> None:

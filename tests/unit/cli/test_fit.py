@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 from mep_neuro.backends.data.load import load_data
 from mep_neuro.backends.fit import fit
 from mep_neuro.chip.emulate import emulate
+from mep_neuro.chip.profile import read_profile
+from mep_neuro.chip.quantize import quantize
 from mep_neuro.cli.main import app
 from mep_neuro.cli.picture_cores import COLOURS
 from mep_neuro.simulation.build import build
@@ -121,6 +123,38 @@ def test_rounding_shows_in_the_projection_that_it_hurts() -> None:
     fine = fit(DIGITS, "loihi2", features=x, labels=y).precision[0]
     assert coarse.worst > 8 * fine.worst
     assert coarse.zeroed > 5 * max(fine.zeroed, 1)
+
+
+def test_state_width_and_threshold_are_those_of_the_emulation() -> None:
+    words = ("digits_mlp", "--data", "digits", "--samples", "5", "--json")
+    fine, coarse, deaf = (
+        json.loads(command(*words, *extra)[1])["counts"]
+        for extra in ((), ("--state-bits", "4"), ("--threshold", "2"))
+    )
+    assert coarse["messages"] < fine["messages"] / 2
+    assert deaf["messages"] < fine["messages"]
+    features = load_data("digits", seed=1).x_test[:5]
+    found = fit(DIGITS, "loihi2", features=features, state_bits=4, threshold=2).quantized
+    expected = quantize(DIGITS, read_profile("loihi2"), state_bits=4, threshold=2)
+    run = emulate(expected, expected.bias(present(DIGITS, features)))
+    assert (found.state_bits, found.threshold) == (4, 2)
+    both = json.loads(command(*words, "--state-bits", "4", "--threshold", "2")[1])["counts"]
+    assert both["messages"] == pytest.approx(run.messages.sum() / 5)
+
+
+def test_a_state_too_wide_breaks_a_limit_in_words() -> None:
+    code, text, _ = command("digits_mlp", "--state-bits", "21")
+    assert code == 1
+    assert text.splitlines()[-1].startswith("state_bits: 21 is outside 1 to 20 on loihi2; give a number")
+
+
+def test_neurons_without_such_states_say_so() -> None:
+    code, text, error = command("digits_mlp", "--chip", "loihi1", "--state-bits", "7", "--threshold", "2")
+    assert (code, text) == (2, "")
+    assert error.splitlines() == [
+        f"{name}: lif neurons have no such states, only sigma_delta neurons do; leave it out"
+        for name in ("state_bits", "threshold")
+    ]
 
 
 @pytest.mark.parametrize("chip", ["loihi1", "loihi2"])
