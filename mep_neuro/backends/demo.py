@@ -17,7 +17,7 @@ from mep_neuro.backends.compare import Deviation, compare
 from mep_neuro.backends.data.data_set import DataSet
 from mep_neuro.backends.data.load import load_data
 from mep_neuro.backends.load import load
-from mep_neuro.backends.registry import BACKENDS, REFERENCE, find, find_converter
+from mep_neuro.backends.registry import BACKENDS, REFERENCE, find, find_exporter
 from mep_neuro.backends.report import ReportContent, write_report
 from mep_neuro.backends.run_folder import RunFolder
 from mep_neuro.backends.training import Training, train
@@ -113,7 +113,7 @@ def demo(folder: Path, *, samples: int = 200, watch: Watch | None = None) -> Dem
     network = RunFolder.open(folder / "run").network()
     accuracies = {"trained by EP": training.held_out, **_controls(data, watch)}
     features, labels = data.x_test[:samples], data.y_test[:samples]
-    find_converter("lava")(network, folder / "lava-bundle", features=features)
+    find_exporter("lava")(network, folder / "lava-bundle", features=features)
     recordings, notes = _recordings(network, features, watch)
     reference = recordings[REFERENCE]
     deviations = {

@@ -107,8 +107,11 @@ TRAINERS: Mapping[str, str] = {
     "loihi-emulator": "mep_neuro.backends.chip_in_the_loop:Trainer",
 }
 
-# Targets that are files or folders; the others are objects in Python.
-FILE_TARGETS = ("lava",)
+# What writes a folder that runs without mep-neuro, by the name of the target.
+EXPORTERS: Mapping[str, str] = {
+    "brian2": "mep_neuro.converters.to_brian2.export.folder:export",
+    "lava": "mep_neuro.converters.to_lava.backend:convert",
+}
 
 INSTALLERS: Mapping[str, str] = {"lava": "mep_neuro.converters.to_lava.environment:install"}
 
@@ -142,6 +145,19 @@ def find_converter(target: str) -> Callable[..., Any]:
         raise UnknownBackendError(f"conversion target '{target}': unknown; {_hint(target, CONVERTERS)}")
     convert: Callable[..., Any] = _load(CONVERTERS[target], target, BACKENDS[target].mend)
     return convert
+
+
+def find_exporter(target: str) -> Callable[..., Any]:
+    """What writes a folder for a conversion target.
+
+    Raises:
+        UnknownBackendError: Nothing writes files for this name.
+        BackendMissingError: It needs a package that is not installed.
+    """
+    if target not in EXPORTERS:
+        raise UnknownBackendError(f"conversion target '{target}': unknown; {_hint(target, EXPORTERS)}")
+    export: Callable[..., Any] = _load(EXPORTERS[target], target, BACKENDS[target].mend)
+    return export
 
 
 def find_trainer(name: str) -> Callable[..., Any]:

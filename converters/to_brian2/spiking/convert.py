@@ -9,7 +9,7 @@ from mep_neuro.converters.to_brian2.converted import ProjectionTable
 from mep_neuro.converters.to_brian2.equations import identifiers, inner_projections
 from mep_neuro.converters.to_brian2.objects import Maker
 from mep_neuro.converters.to_brian2.spiking.model import SpikingConverted, make_monitors
-from mep_neuro.converters.to_brian2.spiking.objects import neuron_group, synapses, time_courses, values
+from mep_neuro.converters.to_brian2.spiking.objects import courses_of, neuron_group, synapses, values
 from mep_neuro.converters.to_brian2.standalone.program import Program
 from mep_neuro.simulation.conversion import ConversionReport
 from mep_neuro.simulation.network import Network, Projection
@@ -51,7 +51,10 @@ def spiking_model(
     names = identifiers([p.name for p in network.dynamic] + [q.name for q in inner])
     groups = {}
     for p, name in zip(network.dynamic, names, strict=False):
-        courses = time_courses(maker.brian2, neuron_of(network, p.name), slots, signs, dt)
+        courses = {
+            gate: maker.brian2.TimedArray(course, dt=dt * maker.brian2.second, name=f"{gate}_course*")
+            for gate, course in courses_of(neuron_of(network, p.name), slots, signs).items()
+        }
         groups[p.name] = neuron_group(maker, network, p, name, courses, len(signs))
     made = {
         q.name: synapses(maker, network, q, name, groups[q.pre], groups[q.post])

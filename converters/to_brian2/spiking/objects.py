@@ -18,17 +18,13 @@ from mep_neuro.simulation.spiking import neuron_of, weights_on_grid
 Array = NDArray[np.float64]
 
 
-def time_courses(
-    brian2: Any, neuron: SpikingNeuron, slots: int, signs: Sequence[float], step: float
-) -> dict[str, Any]:
-    """The gates of a run as TimedArrays: ep_sign, ep_keep, ep_return, ep_window0, ep_window1, ..., ep_theta.
+def courses_of(neuron: SpikingNeuron, slots: int, signs: Sequence[float]) -> dict[str, Array]:
+    """The gates of a run, slot by slot: ep_sign, ep_keep, ep_return, ep_window0, ep_window1, ..., ep_theta.
 
     Args:
-        brian2: The module.
         neuron: Neuron of a population.
         slots: Slots of a phase.
         signs: Sign of the nudge in each phase.
-        step: One slot, seconds.
     """
     whole = np.zeros((len(signs), slots))
     courses = {"ep_sign": np.repeat(np.asarray(signs, dtype=np.float64), slots)}
@@ -44,10 +40,7 @@ def time_courses(
     if isinstance(neuron, GradedSigmaDelta | AnnealedSigmaDelta):
         thresholds = [neuron.threshold(slot) for slot in range(slots)]
         courses["ep_theta"] = np.tile(np.asarray(thresholds), len(signs))
-    return {
-        name: brian2.TimedArray(course, dt=step * brian2.second, name=f"{name}_course*")
-        for name, course in courses.items()
-    }
+    return courses
 
 
 def neuron_group(

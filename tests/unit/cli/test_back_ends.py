@@ -162,9 +162,21 @@ def test_convert_writes_the_lava_bundle(folder: str, tmp_path: Path) -> None:
 def test_convert_refuses_what_is_no_file(folder: str, tmp_path: Path) -> None:
     unknown = call("convert", folder, "--to", "lavva", "--out", tmp_path / "b")
     assert (unknown.exit_code, "did you mean 'lava'" in unknown.stderr) == (2, True)
-    objects = call("convert", folder, "--to", "brian2", "--out", tmp_path / "b")
-    assert objects.exit_code == 2
-    assert "'brian2': it makes objects in Python, not files; use mep_neuro.convert" in objects.stderr
+    layout = call("convert", folder, "--to", "brian2", "--populations", "merged", "--out", tmp_path / "b")
+    assert layout.exit_code == 2
+    assert "conversion target 'brian2': --populations is lava's; leave it out" in layout.stderr
+
+
+def test_convert_writes_a_brian2_script(folder: str, tmp_path: Path) -> None:
+    words = ("convert", folder, "--to", "brian2", "--neuron", "sif", "--out", tmp_path / "b")
+    value = printed(call(*words, "--json"))
+    assert (tmp_path / "b" / "network.py").is_file()
+    assert value["exact"][0] == "population 'hidden': sif units, spike for spike the reference's"
+    again = call(*words)
+    assert (again.exit_code, "exists, and may have been edited; give a new folder" in again.stderr) == (
+        2,
+        True,
+    )
 
 
 def test_doctor_tells_what_is_there_and_what_mends_the_rest(
