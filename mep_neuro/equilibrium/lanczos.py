@@ -41,25 +41,25 @@ def largest_eigenvalue(apply: Callable[[Tensor], Tensor], last: Tensor) -> tuple
         last: The vector of the call before; a random one at first.
     """
     start = torch.nn.functional.normalize(last + FRESH * random_direction(len(last), last.dtype), dim=0)
-    basis = start.new_empty(min(MOST_STEPS, len(start)), len(start))
-    basis[0] = start
-    small = np.zeros((len(basis) + 1, len(basis) + 1))
-    for step in range(1, len(basis) + 1):
+    most = min(MOST_STEPS, len(start))
+    basis = start.new_empty(most, len(start)).numpy()  # numpy's calls are short beside torch's
+    basis[0] = start.numpy()
+    small = np.zeros((most + 1, most + 1))
+    for step in range(1, most + 1):
         known = basis[:step]
-        image = apply(known[-1])
+        image = apply(torch.from_numpy(known[-1])).numpy()
         along = known @ image
-        small[step - 1, step - 1] = float(along[-1])
-        image = torch.addmv(image, known.T, along, alpha=-1.0)
-        image = torch.addmv(image, known.T, known @ image, alpha=-1.0)  # once leaves float32's rounding in
-        left = small[step - 1, step] = small[step, step - 1] = float(image.norm())
-        end = step == len(basis) or left < 1e-6 * np.abs(small).max() or left == 0.0
+        small[step - 1, step - 1] = along[-1]
+        image = image - along @ known
+        left = small[step - 1, step] = small[step, step - 1] = np.sqrt(image @ image)
+        end = step == most or left < 1e-6 * np.abs(small).max() or left == 0.0
         if end or (step >= LEAST_STEPS and step % CHECKED_EVERY == 0):
             values, vectors = np.linalg.eigh(small[:step, :step])
             top = int(np.abs(values).argmax())
             if end or left * abs(vectors[-1, top]) <= RITZ_RESIDUAL * abs(values[top]):
                 break
         basis[step] = image / left
-    return float(abs(values[top])), torch.from_numpy(vectors[:, top]).to(known.dtype) @ known
+    return float(abs(values[top])), torch.from_numpy(vectors[:, top].astype(basis.dtype) @ known)
 
 
 def largest_singular_value(matrix: Tensor, last: Tensor) -> tuple[float, Tensor]:
@@ -72,5 +72,6 @@ def largest_singular_value(matrix: Tensor, last: Tensor) -> tuple[float, Tensor]
     small = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     if len(small) <= SMALL_SIDE:
         return float(torch.linalg.eigvalsh(small @ small.T)[-1].clamp_min(0.0).sqrt()), last
-    value, vector = largest_eigenvalue(lambda v: small @ (small.T @ v), last)
+    numbers = small.detach().numpy()
+    value, vector = largest_eigenvalue(lambda v: torch.from_numpy(numbers @ (v.numpy() @ numbers)), last)
     return value**0.5, vector

@@ -18,6 +18,7 @@ from mep_neuro.equilibrium.certificate import MARGIN, Certificate, aim, shrink, 
 from mep_neuro.equilibrium.couplings.dense import DenseCoupling
 from mep_neuro.equilibrium.couplings.lattice import LatticeCoupling
 from mep_neuro.equilibrium.couplings.pair import PairCoupling
+from mep_neuro.equilibrium.half_map import DenseHalf, every_other_layer
 from mep_neuro.equilibrium.lanczos import largest_eigenvalue, largest_singular_value, random_direction
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.errors import SettleError
@@ -40,34 +41,22 @@ class SpectralBound:
         """Start from a fixed random vector; the mode is 'hard' or 'soft'."""
         self.gamma, self._mode = gamma, mode
         self._model = model
-        couplings = list(model.couplings.values())
-        dense = {c.name: c for c in couplings if type(c) is DenseCoupling}
-        only = len(dense) == len(couplings) and bool(dense)
-        self._matrix = next(iter(dense.values())) if only and len(dense) == 1 else None
-        side = _every_other_layer(model)
-        names = model.settling if side is None else [name for name in model.settling if name in side]
+        side = every_other_layer(model)
+        self._half = DenseHalf.of(model, side)
+        names = model.settling if side is None else side
         self._sizes = {name: len(model.biases[name]) for name in names}
-        length = sum(self._sizes.values()) if self._matrix is None else min(self._matrix.weight.shape)
+        length = sum(self._sizes.values()) if self._half is None else min(self._half.matrix().shape)
         self.vector = random_direction(length, model.dtype)
-        # Eigenvalues of layers in a row come in pairs +-lambda: half of the squares are those of the other.
-        share = 1.0 if side is not None else 2.0
-        self.certificate = (
-            Certificate(
-                {name: c.weight for name, c in dense.items()},
-                {name: share * c.gain for name, c in dense.items()},
-            )
-            if only
-            else None
-        )
+        self.certificate = _certificate(model, paired=side is not None)
 
     def radius(self) -> float:
-        """Largest |eigenvalue|: exact of a single small matrix, otherwise estimated from below by Lanczos.
+        """Largest |eigenvalue|: exact where a side of the map is small, else estimated from below by Lanczos.
 
         Of a map that is not symmetric (random or antisymmetric feedback), the largest singular value.
         """
-        if self._matrix is not None:
-            value, self.vector = largest_singular_value(self._matrix.weight, self.vector)
-            return value * math.sqrt(self._matrix.gain)
+        if self._half is not None:
+            value, self.vector = largest_singular_value(self._half.matrix(), self.vector)
+            return value
         # On the map times its transpose: on the map itself half of all steps would go into telling +-lambda
         # apart. It leads from every other layer back to these, so that their part of the vector is enough.
         value, self.vector = largest_eigenvalue(self._apply_both, self.vector)
@@ -146,27 +135,11 @@ class SpectralBound:
         return out
 
 
-def _every_other_layer(model: EquilibriumNetwork) -> set[str] | None:
-    """Populations such that each coupling joins one of them to one outside, and sends back what it sends.
-
-    None where there are no such: lattices, couplings within three layers, feedback of its own.
-    """
-    couplings = model.couplings.values()
-    if any(
-        isinstance(c, LatticeCoupling) or (isinstance(c, PairCoupling) and not c.symmetric) for c in couplings
-    ):
+def _certificate(model: EquilibriumNetwork, *, paired: bool) -> Certificate | None:
+    """Of tied dense couplings; entries stand twice in the map, of which pairs +-lambda have half each."""
+    couplings = model.couplings
+    if any(type(c) is not DenseCoupling for c in couplings.values()):
         return None
-    inside: dict[str, bool] = {}
-    for start in model.settling:
-        frontier = [start] if start not in inside else []
-        inside.setdefault(start, True)
-        for name in frontier:  # grows while it is read
-            for coupling in couplings:
-                if name in (coupling.pre, coupling.post):
-                    other = coupling.post if name == coupling.pre else coupling.pre
-                    if other not in inside:
-                        inside[other] = not inside[name]
-                        frontier.append(other)
-                    elif inside[other] == inside[name]:
-                        return None
-    return {name for name, here in inside.items() if here}
+    share = 1.0 if paired else 2.0
+    gains = {name: share * c.gain for name, c in couplings.items() if isinstance(c, DenseCoupling)}
+    return Certificate({name: c.weight for name, c in couplings.items()}, gains)
