@@ -1,6 +1,6 @@
 """The exported bundle: a quantized network that runs on any machine with numpy and Lava.
 
-Format 2: manifest.json (parameters, populations, read-out, the sha256 of every file), arrays.npz
+Format 3: manifest.json (parameters, populations, read-out, the sha256 of every file), arrays.npz
 (integer synapses, float encoder and read-out), golden.npz (biases, and registers at every step of a stored
 run), the runner's files, README.txt. Nothing in it is pickled.
 """
@@ -43,13 +43,15 @@ class Content:
 
     Attributes:
         manifest: Entries of the manifest.
-        weight: Integer synapses, rows post, columns pre.
+        weight: Integer weights as synapses hold them, rows post, columns pre.
+        exponents: Power of two of each stored weight, in the order of weight.data.
         golden: Arrays of the stored run.
         readme: README.txt.
     """
 
     manifest: Mapping[str, Any]
     weight: csr_matrix
+    exponents: NDArray[np.int32]
     golden: Mapping[str, NDArray[np.integer]]
     readme: str
 
@@ -99,7 +101,7 @@ def read_bundle(path: Path) -> Bundle:
 def _write(quantized: QuantizedNetwork, content: Content, folder: Path, layout: str) -> None:
     golden: dict[str, Any] = dict(content.golden)
     np.savez_compressed(folder / "golden.npz", **golden)
-    np.savez_compressed(folder / "arrays.npz", **_arrays(quantized, content.weight))
+    np.savez_compressed(folder / "arrays.npz", **_arrays(quantized, content))
     for name in RUNNER_FILES:
         shutil.copyfile(RUNNER / name, folder / name)
     (folder / "README.txt").write_text(content.readme, encoding="utf-8")
@@ -129,13 +131,14 @@ def _readout(quantized: QuantizedNetwork) -> dict[str, Any]:
     return {"on": "host", "population": output.name, "size": output.size}
 
 
-def _arrays(quantized: QuantizedNetwork, weight: csr_matrix) -> dict[str, Any]:
-    synapses = weight.tocoo()
+def _arrays(quantized: QuantizedNetwork, content: Content) -> dict[str, Any]:
+    synapses = content.weight.tocoo()
     network = quantized.network
     arrays: dict[str, Any] = {
         "weight_post": synapses.row.astype(np.int32),
         "weight_pre": synapses.col.astype(np.int32),
         "weight": synapses.data.astype(np.int16),
+        "weight_exp": content.exponents.astype(np.int8),
         "unit_bias": np.concatenate([network.populations[name].bias for name in quantized.names]),
         "input_offset": network.input.offset,
         "input_scale": np.array(network.input.scale),

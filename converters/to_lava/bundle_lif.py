@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from mep_neuro.chip.lif.backend import COUNTED, WARM_UP
 from mep_neuro.chip.lif.emulate import emulate_lif
 from mep_neuro.chip.lif.quantize import LifBias, QuantizedLif
@@ -46,11 +48,12 @@ def lif_content(quantized: QuantizedLif, golden_bias: LifBias) -> Content:
     trace = emulate_lif(quantized.circuit, golden_bias.current, steps=GOLDEN_STEPS + 1, trace=True).trace
     if trace is None:
         raise ValueError("the emulator returned no trace")
-    network = quantized.network
+    network, weight = quantized.network, quantized.circuit.weight
     return Content(
         manifest=_manifest(quantized)
         | {"golden": {"samples": golden_bias.mantissa.shape[0], "steps": GOLDEN_STEPS}},
-        weight=quantized.circuit.weight,
+        weight=weight,
+        exponents=np.full(weight.nnz, quantized.circuit.weight_exponent, dtype=np.int32),
         # The counters see a spike one step late.
         golden={
             "mantissa": golden_bias.mantissa,
@@ -94,7 +97,6 @@ def _manifest(quantized: QuantizedLif) -> dict[str, Any]:
         },
         "synapses": {
             "sign_mode": "MIXED",
-            "weight_exp": quantized.circuit.weight_exponent,
             "num_weight_bits": quantized.weight_bits,
             "num_message_bits": 0,
         },

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from mep_neuro.chip.emulate import emulate
 from mep_neuro.chip.quantize import Quantized
@@ -47,10 +48,11 @@ def sigma_delta_content(quantized: Quantized, golden_bias: NDArray[np.int32], go
     trace = emulate(quantized, golden_bias, steps=golden_steps, trace=True).trace
     if trace is None:
         raise ValueError("the emulator returned no trace")
-    network = quantized.network
+    network, weight = quantized.network, quantized.weight
     return Content(
         manifest=_manifest(quantized) | {"golden": {"samples": golden_bias.shape[0], "steps": golden_steps}},
-        weight=quantized.weight,
+        weight=csr_matrix((quantized.held, weight.indices, weight.indptr), shape=weight.shape),
+        exponents=quantized.synapse_exponents,
         golden={"bias": golden_bias, "s": trace.s, "v": trace.v},
         readme=README.format(name=network.spec.name, chip=quantized.profile.name, inputs=network.input.size),
     )
@@ -76,7 +78,6 @@ def _manifest(quantized: Quantized) -> dict[str, Any]:
         },
         "synapses": {
             "sign_mode": "MIXED",
-            "weight_exp": 0,
             "num_weight_bits": quantized.weight_bits,
             "num_message_bits": MESSAGE_BITS,
         },

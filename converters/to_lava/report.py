@@ -1,6 +1,7 @@
 """What a bundle keeps of a network, in sentences."""
 
 from mep_neuro.chip.lif.quantize import QuantizedLif
+from mep_neuro.chip.precision import weight_scale
 from mep_neuro.chip.quantize import Quantized
 from mep_neuro.converters.to_lava.bundle import QuantizedNetwork
 from mep_neuro.simulation.conversion import ConversionReport
@@ -8,14 +9,14 @@ from mep_neuro.simulation.conversion import ConversionReport
 
 def sigma_delta_report(quantized: Quantized) -> ConversionReport:
     """Of EPSigmaDelta neurons."""
-    half = 2.0 ** (8 - quantized.weight_bits - quantized.weight_exponent)
     inner, outer = _projections(quantized)
+    half = {name: quantized.weight_step / 2 / weight_scale(quantized, name) for name in inner}
     return ConversionReport(
         target="lava",
         exact=("every integer of every step equals the emulator's ('loihi-emulator')",),
         approximated=(
             *(f"population '{name}': rates in steps of 1/{quantized.s_max}" for name in quantized.names),
-            *(f"projection '{name}': weights rounded by at most {half:g}" for name in inner),
+            *(f"projection '{name}': weights rounded by at most {half[name]:g}" for name in inner),
         ),
         dropped=(
             *outer,

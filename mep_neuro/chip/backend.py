@@ -112,15 +112,19 @@ def _counts(quantized: Quantized, done: EmulatedRun) -> dict[str, float]:
 
 
 def _notes(quantized: Quantized, done: EmulatedRun) -> tuple[str, ...]:
+    finest = quantized.weight_exponent - int(quantized.synapse_exponents.min(initial=0))
+    scale = f"2^-{quantized.weight_exponent}" + (
+        f" to 2^-{finest}" if finest > quantized.weight_exponent else ""
+    )
     notes = [
-        f"{quantized.weight_bits}-bit weights at the scale 2^-{quantized.weight_exponent}, "
+        f"{quantized.weight_bits}-bit weights at the scale {scale}, "
         f"{quantized.state_bits}-bit states, leak 2^-{quantized.leak_shift} a step; steps are not tau_mem",
         "input currents are computed on the host and enter as biases",
     ]
     if not quantized.network.output.dynamic:
         notes.append("the softmax read-out is computed on the host")
     if quantized.limited_by in ("membrane", "sum"):
-        largest = int(np.abs(quantized.weight.data).max(initial=0))
+        largest = int(np.abs(quantized.held).max(initial=0))
         notes.append(
             f"the {quantized.limited_by} register fixed the scale: the largest weight is {largest} "
             f"of {quantized.profile.number('weight_high')}"

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mep_neuro.chip.emulate import EmulatedRun, checked_start
+from mep_neuro.chip.product import exact_product
 from mep_neuro.chip.quantized import Quantized
 from mep_neuro.errors import ChipRangeError
 from mep_neuro.neurons.sigma_delta import SigmaDeltaState
@@ -66,14 +67,15 @@ def emulate_losing(
     if not 0.0 <= loss <= 1.0:
         raise ChipRangeError(f"loss: {loss} is no probability; give a number from 0 to 1")
     currents, first = checked_start(quantized, bias, None)
-    neuron, weight = quantized.neuron, quantized.weight.astype(np.int64)
+    neuron, product = quantized.neuron, exact_product(quantized.weight)
     state = SigmaDeltaState(*(r.astype(np.int64) for r in (first.v, first.s, first.sigma, first.m)))
     samples = currents.shape[0]
     messages = np.zeros(currents.shape, dtype=np.int64)
     steps, settled = np.full(samples, max_steps, dtype=np.int64), np.zeros(samples, dtype=bool)
     for step in range(1, max_steps + 1):
         arrived = np.where(rng.random(state.m.shape) < loss, 0, state.m) if loss > 0.0 else state.m
-        after = neuron.step(state, (weight @ arrived.T).T, currents.astype(np.int64))
+        arriving = product(arrived.astype(np.int32)).astype(np.int64)
+        after = neuron.step(state, arriving, currents.astype(np.int64))
         quiet = ~after.m.any(axis=1) & (after.v == state.v).all(axis=1) & ~settled
         messages += (after.m != 0) & ~settled[:, None]
         steps[quiet], settled = step, settled | quiet

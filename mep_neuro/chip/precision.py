@@ -17,7 +17,7 @@ class ProjectionPrecision:
 
     Attributes:
         projection: Its name.
-        scale: Value of the integer 1; 2^-E for EPSigmaDelta.
+        scale: Value of the integer 1 that a synapse holds; for EPSigmaDelta 2^-E, or finer by its exponent.
         synapses: Weights in use, feedback included.
         worst: Largest |W - weight scale|.
         mean: Mean of the same.
@@ -43,7 +43,7 @@ def report(quantized: Quantized | QuantizedLif) -> tuple[ProjectionPrecision, ..
     """
     inputs = isinstance(quantized, Quantized) and quantized.inputs_on_chip
     exact = real_weights(quantized.network, inputs_on_chip=inputs)
-    weight, scale = _held(quantized), 1.0 / weight_scale(quantized)
+    weight = _held(quantized)
     _, high = weight_grid(quantized.profile, quantized.weight_bits)
     rows = []
     for name, projection in quantized.network.projections.items():
@@ -56,6 +56,7 @@ def report(quantized: Quantized | QuantizedLif) -> tuple[ProjectionPrecision, ..
         places = np.unique(np.stack([post, pre] if one_way else both), axis=1)
         wanted = np.asarray(exact[places[0], places[1]]).ravel()
         held = np.asarray(weight[places[0], places[1]]).ravel()
+        scale = 1.0 / weight_scale(quantized, name)
         error = np.abs(wanted - held * scale)
         driven = np.bincount(places[0], weights=wanted != 0, minlength=exact.shape[0]) > 0
         left = np.bincount(places[0], weights=held != 0, minlength=exact.shape[0]) > 0
@@ -78,19 +79,32 @@ def with_rounded(quantized: Quantized | QuantizedLif, projection: str) -> Networ
     """The float network, the weights of one projection rounded as the chip's are."""
     network, name = quantized.network, f"projections.{projection}.weight"
     step, _ = weight_grid(quantized.profile, quantized.weight_bits)
-    scale = weight_scale(quantized) * network.projections[projection].synapses.scale / step
+    scale = weight_scale(quantized, projection) * network.projections[projection].synapses.scale / step
     return network.with_arrays({**network.arrays(), name: np.rint(network.arrays()[name] * scale) / scale})
 
 
-def weight_scale(quantized: Quantized | QuantizedLif) -> float:
-    """Integer weight of the weight 1."""
+def weight_scale(quantized: Quantized | QuantizedLif, projection: str) -> float:
+    """What a synapse of a projection holds for the weight 1."""
     if isinstance(quantized, Quantized):
-        return 2.0**quantized.weight_exponent
+        return 2.0 ** (quantized.weight_exponent + _finer(quantized, projection))
     return quantized.weight_scale
 
 
+def _finer(quantized: Quantized, projection: str) -> int:
+    """How many bits its synapses shift down; 0 where all its weights became 0."""
+    ends = quantized.network.projections[projection]
+    rows, columns = (
+        slice(quantized.offsets[name], quantized.offsets[name] + quantized.network.populations[name].size)
+        for name in (ends.post, ends.pre)
+    )
+    matrix = quantized.weight
+    shifts = csr_matrix((-quantized.synapse_exponents, matrix.indices, matrix.indptr), shape=matrix.shape)
+    return int(shifts[rows, columns].max())
+
+
 def _held(quantized: Quantized | QuantizedLif) -> csr_matrix:
-    """Integer weights between the units; of pairs those between the first neurons."""
+    """Integer weights between the units, as synapses hold them; of pairs those between first neurons."""
     if isinstance(quantized, Quantized):
-        return quantized.weight
+        matrix = quantized.weight
+        return csr_matrix((quantized.held, matrix.indices, matrix.indptr), shape=matrix.shape)
     return quantized.circuit.weight[: quantized.size, : quantized.size]

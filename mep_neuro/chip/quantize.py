@@ -6,7 +6,6 @@ Scales: W = weight 2^-E, s = S 2^-B, v = V 2^-P with P = E + B + k, leak 2^-k a 
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from mep_neuro.chip.profile import ChipProfile
 from mep_neuro.chip.quantized import Quantized as Quantized
@@ -22,7 +21,7 @@ from mep_neuro.chip.ranges import (
     row_sums,
     sum_limit,
 )
-from mep_neuro.chip.weights import real_weights, rounded, weight_grid
+from mep_neuro.chip.weights import WeightGrid, real_weights
 from mep_neuro.simulation.network import Network
 
 
@@ -41,10 +40,11 @@ def quantize(
     """Round a network to the integers of a chip.
 
     Weights are rounded to the nearest step of the grid (even integers at 8 bits; 2^(9 - bits) at fewer),
-    so that |W - weight 2^-E| is at most half a step: 2^-E at 8 bits. Feedback weights are g W^T rounded
-    once, on the same scale; with g = 1 the two directions are equal integers. E is the largest exponent
-    at which all weights fit, the value 1 fits the membrane with a bit to spare (P <= 22 at 24 bits)
-    and no row can overflow the sum: sum |weight| 2^B < 2^23.
+    so that |W - weight 2^-E| is at most half a step: 2^-E at 8 bits. Where all weights between two
+    populations are small, the synapses' own exponent makes the step finer, down to 1. Feedback weights are
+    g W^T rounded once, on the same scale; with g = 1 the two directions are equal integers. E is the
+    largest exponent at which all weights fit, the value 1 fits the membrane with a bit to spare (P <= 22
+    at 24 bits) and no row can overflow the sum: sum |weight| 2^B < 2^23.
 
     What arrives in one step must fit the dendrite (16 bits), whatever the input: messages are limited
     to the largest at which max_row sum |weight| message_max < 2^15. It makes a network settle in more
@@ -70,19 +70,17 @@ def quantize(
     weight_bits = profile.number("weight_bits") if weight_bits is None else weight_bits
     check_parameters(profile, weight_bits, state_bits, leak_shift, threshold, message_max)
     check_finite(network)
-    matrix = real_weights(network, inputs_on_chip=inputs_on_chip)
-    largest = float(np.abs(matrix.data).max(initial=0.0))
-    step, high = weight_grid(profile, weight_bits)
+    populations = [*([network.input] if inputs_on_chip else []), *network.dynamic]
+    names = tuple(p.name for p in populations)
+    starts = np.cumsum([0, *(p.size for p in populations)])[:-1].tolist()
+    grid = WeightGrid(real_weights(network, inputs_on_chip=inputs_on_chip), starts, profile, weight_bits)
     room = profile.number("register_bits") - 2 - state_bits - leak_shift
     limited_by = "caller"
     if weight_exponent is None:
         bounds = {"sum": sum_limit(profile) >> state_bits, "dendrite": dendrite_limit(profile) // threshold}
-        weight_exponent, limited_by = _largest_exponent(matrix, step, high, room, bounds)
-    check_exponent(network, largest, weight_exponent, leak_shift, high, room, profile)
-    weight = rounded(matrix, 2.0**weight_exponent, step)
-    populations = [*([network.input] if inputs_on_chip else []), *network.dynamic]
-    names = tuple(p.name for p in populations)
-    starts = np.cumsum([0, *(p.size for p in populations)])[:-1].tolist()
+        weight_exponent, limited_by = _largest_exponent(grid, room, bounds)
+    check_exponent(network, grid.largest, weight_exponent, leak_shift, grid.high, room, profile)
+    weight = grid.rounded(weight_exponent)
     check_sums(weight, names, starts, state_bits, profile)
     most = largest_message(weight, names, starts, profile, threshold if message_max is None else message_max)
     return Quantized(
@@ -97,20 +95,18 @@ def quantize(
         names=names,
         offsets=dict(zip(names, starts, strict=True)),
         weight=weight,
+        synapse_exponents=grid.exponents(weight, weight_exponent),
         limited_by=limited_by,
     )
 
 
-def _largest_exponent(
-    matrix: csr_matrix, step: int, high: int, room: int, bounds: Mapping[str, int]
-) -> tuple[int, str]:
+def _largest_exponent(grid: WeightGrid, room: int, bounds: Mapping[str, int]) -> tuple[int, str]:
     """The rule of `quantize`, and what it ran into; `bounds` are those of the |weights| into a unit."""
-    largest = float(np.abs(matrix.data).max(initial=0.0))
-    if largest == 0.0:
+    if grid.largest == 0.0:
         return room, "membrane"
-    fit = fitting_exponent(largest, high)
+    fit = fitting_exponent(grid.largest, grid.high)
     exponent, limited_by = (fit, "weight") if fit <= room else (room, "membrane")
     name = min(bounds, key=lambda each: bounds[each])
-    while int(row_sums(rounded(matrix, 2.0**exponent, step)).max()) > bounds[name]:
+    while int(row_sums(grid.rounded(exponent)).max()) > bounds[name]:
         exponent, limited_by = exponent - 1, name
     return exponent, limited_by

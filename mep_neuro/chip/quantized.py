@@ -34,7 +34,7 @@ class Quantized:
         weight_bits: Bits of a weight.
         state_bits: B.
         leak_shift: k.
-        weight_exponent: E, one for all projections.
+        weight_exponent: E, the scale of the membrane, one for all projections.
         threshold: Smallest message, in steps of the state.
         message_max: Largest message, in steps of the state.
         names: The populations on the chip, in the order of the rows: the settling ones, after the input
@@ -43,6 +43,9 @@ class Quantized:
         weight: Both directions of every projection between settling units, int32, rows post,
             columns pre, shape (size, size); weights that round to 0 are not stored. Nothing drives an
             input on the chip.
+        synapse_exponents: Power of two of each stored weight, 0 or below: the synapse holds
+            weight 2^-exponent and shifts what it adds; one for all weights between two populations, in
+            the order of weight.data.
         limited_by: What fixed E: 'weight', 'membrane', 'sum' (of a row), 'dendrite', or 'caller'.
     """
 
@@ -57,6 +60,7 @@ class Quantized:
     names: tuple[str, ...]
     offsets: Mapping[str, int]
     weight: csr_matrix
+    synapse_exponents: NDArray[np.int32]
     limited_by: str
 
     @property
@@ -86,13 +90,19 @@ class Quantized:
 
     @property
     def weight_step(self) -> int:
-        """Distance of two neighbouring integer weights: 2 at 8 bits, 2^(9 - bits) at fewer."""
+        """Distance of two neighbouring weights that a synapse holds: 2 at 8 bits, 2^(9 - bits) at fewer."""
         return weight_grid(self.profile, self.weight_bits)[0]
 
     @property
     def weight_high(self) -> int:
         """Largest |weight| that fits: 254 at 8 bits."""
         return weight_grid(self.profile, self.weight_bits)[1]
+
+    @property
+    def held(self) -> NDArray[np.int32]:
+        """The stored weights as synapses hold them, in the order of weight.data."""
+        found: NDArray[np.int32] = self.weight.data << -self.synapse_exponents
+        return found
 
     @property
     def inputs_on_chip(self) -> bool:

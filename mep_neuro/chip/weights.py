@@ -1,9 +1,13 @@
 """The weights between the units on a chip: as real numbers, and rounded to the chip's grid."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, hstack, vstack
 
 from mep_neuro.chip.profile import ChipProfile
+from mep_neuro.chip.ranges import fitting_exponent
 from mep_neuro.simulation.currents import currents
 from mep_neuro.simulation.network import Network
 
@@ -31,8 +35,75 @@ def weight_grid(profile: ChipProfile, weight_bits: int) -> tuple[int, int]:
     return step, min(profile.number("weight_high"), -profile.number("weight_low")) // step * step
 
 
-def rounded(matrix: csr_matrix, scale: float, step: int) -> csr_matrix:
-    """Weights at a scale, rounded to the nearest multiple of the step; int32, zeros left out."""
+class WeightGrid:
+    """The integers that a chip offers the weights of a network, at any scale 2^-E of the membrane.
+
+    A chip holds a weight of fewer bits than its own with zeros below: at 8 bits an even number, at 4 a
+    multiple of 32. A synapse's exponent -x shifts what it adds to the dendrite x bits down, which is exact as
+    long as only zeros fall off. Weights between two populations that are all small are therefore held x
+    bits larger and take part with exponent -x: in steps 2^x finer, on the scale that the large ones fix. All
+    weights between two populations, both ways, share one exponent, so that symmetric weights stay so.
+
+    Source: Davies and others 2018, IEEE Micro 38(1): an exponent for each synapse format.
+    """
+
+    def __init__(
+        self, matrix: csr_matrix, starts: Sequence[int], profile: ChipProfile, weight_bits: int
+    ) -> None:
+        """Find the largest weight of each pair of populations.
+
+        Args:
+            matrix: Weights between the units, rows post, columns pre, float64.
+            starts: First row of each population.
+            profile: The chip; where it does not say which exponents it has, all are 0.
+            weight_bits: Bits of a weight.
+        """
+        self._matrix, self._starts = matrix, np.asarray(starts)
+        self.step, self.high = weight_grid(profile, weight_bits)
+        zeros = (self.step & -self.step).bit_length() - 1
+        self._most = min(zeros, max(0, -(profile.weight_exponent_low.value or 0)))
+        post, pre = self._pairs(matrix)
+        self._largest = np.zeros((len(starts), len(starts)))
+        np.maximum.at(self._largest, (post, pre), np.abs(matrix.data))
+        self._largest = np.maximum(self._largest, self._largest.T)
+
+    @property
+    def largest(self) -> float:
+        """Largest |weight|."""
+        return float(np.abs(self._matrix.data).max(initial=0.0))
+
+    def rounded(self, exponent: int) -> csr_matrix:
+        """The weights in units of 2^-exponent, int32; those that round to 0 are not stored."""
+        return rounded(self._matrix, 2.0**exponent, self.step >> -self._of(self._matrix, exponent))
+
+    def exponents(self, weight: csr_matrix, exponent: int) -> NDArray[np.int32]:
+        """Exponent of each stored weight of `rounded(exponent)`, 0 or below: it is held as weight 2^-that."""
+        return self._of(weight, exponent)
+
+    def _of(self, matrix: csr_matrix, exponent: int) -> NDArray[np.int32]:
+        room = [[self._room(each, exponent) for each in row] for row in self._largest.tolist()]
+        own: NDArray[np.int32] = -np.array(room, dtype=np.int32)[self._pairs(matrix)]
+        return own
+
+    def _room(self, largest: float, exponent: int) -> int:
+        if largest == 0.0:
+            return 0
+        return min(max(fitting_exponent(largest, self.high) - exponent, 0), self._most)
+
+    def _pairs(self, matrix: csr_matrix) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Population after and before each stored weight."""
+        rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+        return (
+            np.searchsorted(self._starts, rows, side="right") - 1,
+            np.searchsorted(self._starts, matrix.indices, side="right") - 1,
+        )
+
+
+def rounded(matrix: csr_matrix, scale: float, step: int | NDArray[np.int32]) -> csr_matrix:
+    """Weights at a scale, rounded to the nearest multiple of the step, which may be each weight's own.
+
+    int32, zeros left out.
+    """
     data = (np.rint(matrix.data * scale / step) * step).astype(np.int32)
     weight = csr_matrix((data, matrix.indices.copy(), matrix.indptr.copy()), shape=matrix.shape)
     weight.eliminate_zeros()

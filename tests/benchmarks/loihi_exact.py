@@ -38,6 +38,7 @@ from mep_neuro.converters.to_lava.environment import RUNNER, require
 from mep_neuro.converters.to_lava.launch import clean_environment, launch
 from mep_neuro.converters.to_lava.session import run_session
 from mep_neuro.neurons.lif_integer import IntegerLif, LifState
+from mep_neuro.simulation.network import Network
 
 Ints = NDArray[np.int32]
 EP_STEPS, LIF_STEPS, SAMPLES = 300, 200, 2
@@ -63,13 +64,28 @@ class Tally:
 
 def blocks(family: str, count: int, seed: int, settings: dict[str, Any]) -> Quantized:
     """Networks of one family as one, at the exponent and the message limit that all of them allow."""
-    sizes = (5, 12, 9, 4) if family == "layers" else None
-    networks = [layered(seed + i, sizes) if sizes else FAMILIES[family](seed + i) for i in range(count)]
+    make = {"layers": _same_layers, "uneven": _uneven}.get(family) or FAMILIES[family]
+    networks = [make(seed + i) for i in range(count)]
     alone = [quantize(network, LOIHI2, **settings) for network in networks]
     exponent = min(q.weight_exponent for q in alone)
     same = [quantize(network, LOIHI2, weight_exponent=exponent, **settings) for network in networks]
     weight = csr_matrix(block_diag([q.weight for q in same]), dtype=np.int32)
-    return replace(same[0], weight=weight, message_max=min(q.message_max for q in same))
+    exponents = np.concatenate([q.synapse_exponents for q in same])
+    most = min(q.message_max for q in same)
+    return replace(same[0], weight=weight, synapse_exponents=exponents, message_max=most)
+
+
+def _same_layers(seed: int) -> Network:
+    """Layers of one shape: networks of one shape share a process group."""
+    return layered(seed, (5, 12, 9, 4))
+
+
+def _uneven(seed: int) -> Network:
+    """The same; the last projection's weights are a tenth: its synapses get an exponent of their own."""
+    source = _same_layers(seed)
+    arrays = source.arrays()
+    last = f"projections.{list(source.projections)[-1]}.weight"
+    return source.with_arrays({**arrays, last: arrays[last] / 10})
 
 
 def random_bias(q: Quantized, seed: int) -> Ints:
@@ -96,10 +112,14 @@ def ep_cases(full: bool, quick: bool) -> Iterator[tuple[str, Quantized, Ints, st
                     "merged",
                     count,
                 )
+    for bits in (8, 6, 4, 3) if full else () if quick else (4,):
+        settings = {"state_bits": 8, "weight_bits": bits}
+        q = blocks("uneven", count, 6000 + bits, settings)
+        yield f"layers, {bits}-bit weights of two sizes", q, random_bias(q, bits), "merged", count
     for number, family in enumerate(FAMILIES if full else ["layers"]):
         q = blocks(family, count, 7000 + number, {"state_bits": 10})
         weight = q.weight.copy()
-        weight.data[:] = 254 * np.sign(weight.data)
+        weight.data[:] = 254 * np.sign(weight.data) >> -q.synapse_exponents
         q = replace(q, weight=weight, state_bits=14, message_max=1 << 14)
         bias = np.random.default_rng(number).integers(
             1 - (1 << 23), 1 << 23, (SAMPLES, q.size), dtype=np.int32
@@ -120,6 +140,7 @@ def compare_ep(tally: Tally, full: bool, quick: bool) -> None:
         raw = q.weight.astype(np.int64) @ own.s[:-1].reshape(-1, q.size).astype(np.int64).T
         tally.seen["wrapped sums"] += int(np.count_nonzero(np.abs(raw) >= 1 << 23))
         tally.seen["clipped membranes"] += int(np.count_nonzero(np.abs(own.v) == (1 << 23) - 1))
+        tally.seen["weights with an exponent of their own"] += int(np.count_nonzero(q.synapse_exponents))
         tally.seen["messages"] += int(np.count_nonzero(own.m))
         print(f"{kind}: {tally.mismatches[f'EPSigmaDelta: {kind}']} mismatches", file=sys.stderr, flush=True)
 

@@ -98,6 +98,14 @@ def cube(seed: int) -> Network:
     )
 
 
+def uneven(seed: int) -> Network:
+    """Layers whose second projection has weights of a tenth of the first's."""
+    source = layered(seed)
+    arrays = source.arrays()
+    arrays["projections.b_out.weight"] = arrays["projections.b_out.weight"] / 10
+    return source.with_arrays(arrays)
+
+
 def random_bias(quantized: Quantized, seed: int, scale: float = 0.6) -> Ints:
     currents = np.random.default_rng(seed).normal(0.2, scale, (SAMPLES, quantized.size))
     return np.rint(currents * 2.0 ** (quantized.P - quantized.leak_shift)).astype(np.int32)
@@ -144,6 +152,7 @@ CASES: dict[str, tuple[Callable[[int], Network], dict[str, Any]]] = {
     "layers, threshold 2": (layered, {"threshold": 2}),
     "layers, short messages": (layered, {"message_max": 3}),
     "layers, 5-bit weights": (layered, {"weight_bits": 5}),
+    "layers, exponents of their own": (uneven, {"weight_bits": 4}),
     "layers, strong weights": (lambda seed: layered(seed, gain=3.0), {"state_bits": 8}),
     "convolution, unrolled": (convolutional, {}),
     "cube, 8 bits": (cube, {"state_bits": 8}),
@@ -167,7 +176,7 @@ def test_every_register_is_the_emulators(case: str) -> None:
 def overflowing(quantized: Quantized) -> Quantized:
     """Weights that `quantize` would refuse: the sum of a row leaves its 24 bits."""
     weight = quantized.weight.copy()
-    weight.data[:] = 254
+    weight.data[:] = 254 >> -quantized.synapse_exponents
     return replace(quantized, weight=weight, state_bits=14, message_max=1 << 14)
 
 
@@ -189,6 +198,14 @@ def test_one_altered_weight_is_caught() -> None:
     weight.data[np.argmax(np.abs(weight.data))] //= 4
     bias = random_bias(quantized, seed=2)
     own = lava(replace(quantized, weight=weight), bias)
+    assert count_mismatches(own, emulated(quantized, bias)) > 0
+
+
+def test_a_lost_exponent_is_caught() -> None:
+    quantized = quantize(uneven(5), read_profile("loihi2"), weight_bits=4)
+    assert quantized.synapse_exponents.min() <= -3
+    bias = random_bias(quantized, seed=3)
+    own = lava(replace(quantized, synapse_exponents=np.zeros_like(quantized.synapse_exponents)), bias)
     assert count_mismatches(own, emulated(quantized, bias)) > 0
 
 
@@ -359,7 +376,8 @@ def test_a_temporary_folder_of_a_long_name_is_avoided(
 
 
 def test_separate_populations_give_the_merged_ones_integers() -> None:
-    quantized = quantize(layered(10), read_profile("loihi2"))
+    quantized = quantize(uneven(10), read_profile("loihi2"), weight_bits=5)
+    assert quantized.synapse_exponents.any()
     bias = random_bias(quantized, seed=4)
     own = lava(quantized, bias, steps=60, populations="separate")
     assert count_mismatches(own, emulated(quantized, bias, steps=60)) == 0
@@ -373,8 +391,9 @@ def bundle_run(environment: LavaEnvironment, path: Path, *options: str) -> subpr
 def test_in_floating_point_it_settles_at_the_quantized_networks_own_fixed_point(
     environment: LavaEnvironment, tmp_path: Path
 ) -> None:
-    source = layered(11)
+    source = uneven(11)
     quantized = quantize(source, read_profile("loihi2"))
+    assert quantized.synapse_exponents.any()
     convert(source, tmp_path / "b")
     bias = random_bias(quantized, seed=5)
     np.savez(tmp_path / "in.npz", bias=bias)

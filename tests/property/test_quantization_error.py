@@ -48,7 +48,9 @@ def test_a_weight_is_at_most_half_a_step_away(gain, weights, shift, weight_bits,
     assert weight_bits < 8 or error.max() <= 2.0**-q.weight_exponent * (1 + 1e-12)
     # The ranges, whatever the numbers were.
     assert np.abs(held).max() <= q.weight_high <= 254
-    assert not (held % q.weight_step).any()
+    assert not (q.held % q.weight_step).any()
+    assert np.abs(q.held).max(initial=0) <= q.weight_high
+    assert not (q.held & ((1 << -q.synapse_exponents) - 1)).any()  # what a synapse shifts out is 0
     assert q.P <= 22
     assert q.p >= 1
     assert np.abs(held).sum(axis=1).max() * q.s_max < 2**23
@@ -65,9 +67,9 @@ def test_symmetric_weights_stay_symmetric(weights, shift, weight_bits, chip):
     # The chip's own grid: even integers on loihi2, all on the others, coarser at fewer bits.
     step = profile.number("weight_step") << (8 - weight_bits)
     assert held.weight_step == step
-    assert not (held.weight.data % step).any()
-    assert profile.number("weight_low") <= held.weight.data.min(initial=0)
-    assert held.weight.data.max(initial=0) <= profile.number("weight_high")
+    assert not (held.held % step).any()
+    assert profile.number("weight_low") <= held.held.min(initial=0)
+    assert held.held.max(initial=0) <= profile.number("weight_high")
 
 
 @given(values, st.integers(2, 8))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 FORMAT = "mep-neuro-lava-bundle"
-VERSION = 2
+VERSION = 3
 NEURON_SEMANTICS = 1
 MANIFEST = "manifest.json"
 
@@ -26,7 +26,7 @@ class Bundle:
     Attributes:
         path: Its folder.
         manifest: Parameters, populations, read-out and the sha256 of every file.
-        arrays: Synapses (weight_post, weight_pre, weight), encoder and read-out, by name.
+        arrays: Synapses (weight_post, weight_pre, weight, weight_exp), encoder and read-out, by name.
         golden: Biases, and registers of a stored run at every step; see README.txt.
     """
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 from lava_on_python311 import hashable_dataclasses
 
 SIMULATION = "Loihi2SimCfg"
@@ -45,22 +44,20 @@ def _has_vendor() -> bool:
     return True
 
 
-def sparse(
-    weights: tuple[Any, tuple[Any, Any]] | None, shape: tuple[int, int], settings: dict[str, Any]
-) -> Any:
+def sparse(weights: tuple[Any, tuple[Any, Any]], shape: tuple[int, int], settings: dict[str, Any]) -> Any:
     """A Sparse process.
 
     Args:
-        weights: Integers as (values, (rows, columns)); None for none.
+        weights: Integers as (values, (rows, columns)).
         shape: (post, pre).
-        settings: num_message_bits, num_weight_bits, weight_exp and the name of the sign mode. Not told
-            the mode, Lava infers it from the weights, and with positive ones alone odd weights survive.
+        settings: num_message_bits, num_weight_bits, weight_exp where it is not 0, and the name of the sign
+            mode. Not told the mode, Lava infers it from the weights, and with positive ones alone odd
+            weights survive.
     """
     with hashable_dataclasses():
         from lava.proc.sparse.models import csr_matrix
         from lava.proc.sparse.process import Sparse
         from lava.utils.weightutils import SignMode
 
-    nothing = (np.zeros(0, np.int32), (np.zeros(0, np.int64), np.zeros(0, np.int64)))
     given = {**settings, "sign_mode": SignMode[settings["sign_mode"]]}
-    return Sparse(weights=csr_matrix(nothing if weights is None else weights, shape=shape), **given)
+    return Sparse(weights=csr_matrix(weights, shape=shape), **given)

@@ -93,10 +93,9 @@ class _Network:
             self.neurons[part].s_out.connect(count.s_in)
             count.a_out.connect(self.counters[part].a_in)
         for post, pre in pairs(self.parts):
-            weights = synapses(bundle, samples, post, pre)
-            if weights is not None:
+            for exponent, weights in synapses(bundle, samples, post, pre):
                 shape = (samples * post.size, samples * pre.size)
-                connection = sparse(weights, shape, bundle.manifest["synapses"])
+                connection = sparse(weights, shape, {**bundle.manifest["synapses"], "weight_exp": exponent})
                 self.neurons[pre].s_out.connect(connection.s_in)
                 connection.a_out.connect(self.neurons[post].a_in)
 

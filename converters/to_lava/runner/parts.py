@@ -42,19 +42,30 @@ def parts(bundle: Bundle, layout: str) -> tuple[Part, ...]:
     return tuple(Part(p["name"], p["offset"], p["size"]) for p in bundle.manifest["parts"])
 
 
-def synapses(bundle: Bundle, samples: int, post: Part, pre: Part) -> tuple[Ints, tuple[Ints, Ints]] | None:
-    """Weights from one part to another, (values, (rows, columns)); None where there are none.
+Weights = tuple[Ints, tuple[Ints, Ints]]
+NO_WEIGHTS: Weights = (np.zeros(0, np.int32), (np.zeros(0, np.int64), np.zeros(0, np.int64)))
 
-    The samples are copies of the network: with W the weights, this is the block matrix kron(1, W).
+
+def synapses(
+    bundle: Bundle, samples: int, post: Part, pre: Part, *, real: bool = False
+) -> Iterator[tuple[int, Weights]]:
+    """Weights from one part to another, as (exponent, (values, (rows, columns))); one for each exponent.
+
+    The samples are copies of the network: with W the weights, these are the block matrix kron(1, W).
+    Lava shifts the sums of one process by one exponent. Its floating-point models do not shift: with
+    `real`, the weights are multiplied out instead.
     """
     arrays = bundle.arrays
     row, column = arrays["weight_post"] - post.offset, arrays["weight_pre"] - pre.offset
     inside = (row >= 0) & (row < post.size) & (column >= 0) & (column < pre.size)
-    if not inside.any():
-        return None
+    values, exponents = arrays["weight"].astype(np.int32), arrays["weight_exp"].astype(np.int32)
+    if real:
+        values, exponents = np.ldexp(values.astype(np.float64), exponents), np.zeros_like(exponents)
     copies = np.arange(samples, dtype=np.int64)[:, None]
-    rows, columns = (row[inside] + post.size * copies).ravel(), (column[inside] + pre.size * copies).ravel()
-    return np.tile(arrays["weight"][inside].astype(np.int32), samples), (rows, columns)
+    for exponent in np.unique(exponents[inside]).tolist():
+        these = inside & (exponents == exponent)
+        rows, columns = (row[these] + post.size * copies).ravel(), (column[these] + pre.size * copies).ravel()
+        yield exponent, (np.tile(values[these], samples), (rows, columns))
 
 
 def pairs(every: tuple[Part, ...]) -> Iterator[tuple[Part, Part]]:

@@ -8,7 +8,7 @@ import numpy as np
 from bundle_file import Bundle
 from lava_run import Progress, run_processes
 from lava_settings import SIMULATION, run_configuration, sparse
-from parts import pairs, parts, synapses
+from parts import NO_WEIGHTS, pairs, parts, synapses
 
 Ints = np.ndarray[Any, Any]
 TRACED = ("s", "v", "sigma", "messages")
@@ -81,11 +81,14 @@ def _processes(bundle: Bundle, bias: Ints, files: dict[str, str], layout: str, p
         )
         for part in every
     }
+    settings = bundle.manifest["synapses"]
     for post, pre in pairs(every):
-        weights = synapses(bundle, samples, post, pre)
-        if weights is not None or layout == "merged":
+        found = list(synapses(bundle, samples, post, pre, real=precision == "float"))
+        if not found and layout == "merged":
+            found = [(0, NO_WEIGHTS)]
+        for exponent, weights in found:
             shape = (samples * post.size, samples * pre.size)
-            connection = sparse(weights, shape, bundle.manifest["synapses"])
+            connection = sparse(weights, shape, {**settings, "weight_exp": exponent})
             populations[pre].s_out.connect(connection.s_in)
             connection.a_out.connect(populations[post].a_in)
     return populations[every[0]]

@@ -77,7 +77,7 @@ def test_weights_that_cannot_use_their_bits_are_told():
     arrays = NETWORK.arrays()
     arrays["projections.hidden_output.weight"] = np.full((2, 8), 0.01)
     notes = run(NETWORK.with_arrays(arrays), FEATURES, RunOptions()).notes
-    assert "the membrane register fixed the scale: the largest weight is 40 of 254" in notes
+    assert "the membrane register fixed the scale: the largest weight is 82 of 254" in notes
 
 
 def test_progress_reaches_the_end():

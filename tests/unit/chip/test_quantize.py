@@ -3,6 +3,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
 from mep_neuro.chip.emulate import emulate
 from mep_neuro.chip.profile import read_profile
@@ -98,7 +99,48 @@ def test_the_largest_weight_may_reach_the_end_of_the_range():
 def test_tiny_weights_are_limited_by_the_membrane():
     q = quantize(with_weight(layered(3, 4, 2), "h1_out", 0.01), LOIHI2)
     assert (q.weight_exponent, q.P, q.limited_by) == (12, 22, "membrane")
-    assert set(q.weight.data) == {40}  # 0.01 * 4096 = 40.96, and 40 is nearer than 42
+    assert set(q.weight.data) == {41}  # 0.01 * 4096 = 40.96; the synapse holds 82, with the exponent -1
+    assert (set(q.held), set(q.synapse_exponents)) == ({82}, {-1})
+
+
+class TestExponents:
+    """Weights between two populations that are all small are held on a finer scale."""
+
+    network = with_weight(with_weight(layered(3, 4, 5, 2), "h1_h2", 0.9), "h2_out", 0.9 / 8)
+
+    def test_small_weights_are_held_finer_and_the_large_ones_fix_the_scale(self):
+        q = quantize(self.network, LOIHI2, weight_bits=4)
+        full = q.weight.toarray()
+        assert q.weight_exponent == 7  # 0.9 * 128 = 115 of 224
+        assert set(full[4:9, :4].ravel()) == {128}  # 115 in steps of 32
+        assert set(full[9:, 4:9].ravel()) == {16}  # 14.4 in steps of 32 / 2^3, where 0 was all it had
+        assert set(q.held) == {128}  # 16 2^3
+        assert set(q.synapse_exponents) == {0, -3}
+
+    def test_no_bit_falls_off(self):
+        for bits in range(2, 9):
+            q = quantize(self.network, LOIHI2, weight_bits=bits)
+            assert not (q.held % q.weight_step).any()
+            np.testing.assert_array_equal(q.held >> -q.synapse_exponents, q.weight.data)
+            assert np.abs(q.held).max() <= q.weight_high
+
+    def test_both_directions_share_the_exponent(self):
+        arrays = self.network.arrays()
+        network = layered(3, 4, 5, 2, gain=0.1).with_arrays(arrays)
+        q = quantize(network, LOIHI2, weight_bits=6)
+        shifts = csr_matrix((-q.synapse_exponents, q.weight.indices, q.weight.indptr), shape=q.weight.shape)
+        np.testing.assert_array_equal(shifts.toarray(), shifts.toarray().T)
+
+    def test_a_chip_that_does_not_say_has_one_exponent(self):
+        unknown = LOIHI2.weight_exponent_low.model_copy(update={"value": None})
+        q = quantize(self.network, LOIHI2.model_copy(update={"weight_exponent_low": unknown}), weight_bits=4)
+        assert not q.synapse_exponents.any()
+        assert not q.weight.toarray()[9:, 4:9].any()
+
+    def test_no_exponent_is_below_the_lowest_of_the_chip(self):
+        low = LOIHI2.weight_exponent_low.model_copy(update={"value": -2})
+        profile = LOIHI2.model_copy(update={"weight_exponent_low": low})
+        assert quantize(self.network, profile, weight_bits=4).synapse_exponents.min() == -2
 
 
 @pytest.mark.parametrize("weight", [0.0, 1e-300, 5e-324])
@@ -181,8 +223,9 @@ class TestDendrite:
 
     def test_the_threshold_must_fit_too(self):
         q = quantize(self.network, LOIHI2, threshold=6)
-        assert (q.limited_by, q.message_max) == ("dendrite", 9)
+        assert (q.limited_by, q.message_max) == ("dendrite", 32767 // (300 * 13))
         assert q.weight_exponent == quantize(self.network, LOIHI2).weight_exponent - 3
+        assert set(q.synapse_exponents) == {-1}
 
     def test_a_chip_that_does_not_say_sets_no_limit(self):
         unknown = LOIHI2.dendrite_bits.model_copy(update={"value": None})

@@ -152,9 +152,9 @@ def edit(folder: Path, **changes: Any) -> None:
 
 
 def test_another_version_is_refused(folder: Path) -> None:
-    edit(folder, version=3)
+    edit(folder, version=4)
     with pytest.raises(
-        BundleError, match=r"has version 3, known is 2; export the bundle again with this version"
+        BundleError, match=r"has version 4, known is 3; export the bundle again with this version"
     ):
         read_bundle(folder)
 
