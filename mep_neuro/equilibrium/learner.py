@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mep_neuro.equilibrium.certificate import within
-from mep_neuro.equilibrium.consolidation import orthogonalisers
 from mep_neuro.equilibrium.contrast import Contrast
 from mep_neuro.equilibrium.eligibility import Eligibility, accumulate
 from mep_neuro.equilibrium.homeostasis import Homeostasis
@@ -20,6 +19,7 @@ from mep_neuro.equilibrium.importance import EarlierTasks
 from mep_neuro.equilibrium.matrix_bound import MatrixBound
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.optimizer_arrays import carry_error, load_optimizer_arrays, optimizer_arrays
+from mep_neuro.equilibrium.orthogonal import orthogonalisers
 from mep_neuro.equilibrium.spectral_bound import SpectralBound
 from mep_neuro.errors import SettleError
 

@@ -44,8 +44,8 @@ CHOSEN = {"sgd": 0.2, "adam": 0.003, "muon": 0.02, "dion": 0.01, "smep": 0.02, "
 RATES = {
     "sgd": (0.05, 0.1, 0.2),
     "adam": (0.0005, 0.001, 0.003),
-    **dict.fromkeys(("muon", "smep"), (0.0025, 0.005, 0.01, 0.02)),
-    **dict.fromkeys(("dion", "sdmep"), (0.01, 0.02, 0.04)),
+    "muon": (0.005, 0.01, 0.02),
+    **dict.fromkeys(("dion", "smep", "sdmep"), (0.01, 0.02, 0.04)),
 }
 RANK = 32
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]

@@ -21,7 +21,6 @@ local (Muon, Dion, the spectral bound) is a consolidation, which happens outside
     told           patterns and schedule, as the simulation is told them
     objects        makes the Brian2 objects; `plastic` is what a user reaches of them
     checks         what is refused, by name
-    consolidation  Muon, Dion and the spectral bound, by the package's own learner
     metrics        accuracy, cost and settling of each epoch, from what the simulation recorded
     choice         which target
     runtime        one run() shows all patterns

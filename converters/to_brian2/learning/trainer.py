@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from mep_neuro.converters.to_brian2.backend import run
 from mep_neuro.converters.to_brian2.learning.checks import refuse_unlearnable
 from mep_neuro.converters.to_brian2.learning.choice import choose_for_training
-from mep_neuro.converters.to_brian2.learning.consolidation import Consolidation
 from mep_neuro.converters.to_brian2.learning.metrics import EpochMetrics
 from mep_neuro.converters.to_brian2.learning.objects import Maker, make_plastic
 from mep_neuro.converters.to_brian2.learning.plastic import Plastic
@@ -22,6 +21,7 @@ from mep_neuro.converters.to_brian2.learning.timetable import Timetable, timetab
 from mep_neuro.converters.to_brian2.learning.told import namespace, shown
 from mep_neuro.converters.to_brian2.objects import code_object_class, import_brian2, require_runtime
 from mep_neuro.converters.to_brian2.standalone.program import Program
+from mep_neuro.equilibrium.consolidation import Consolidator
 from mep_neuro.errors import SettleError
 from mep_neuro.simulation.network import Network
 from mep_neuro.simulation.readout import classes
@@ -78,7 +78,7 @@ class Trainer:
         self.updates_per_epoch: int = self.plan.updates_per_epoch
         steps = self.plan.presentations * times.steps
         self.target, self.notes = choose_for_training(brian2, network, steps, target)
-        self._consolidation = Consolidation(network)
+        self._consolidation = Consolidator(network)
         arrays: dict[str, Array] = shown(network, np.asarray(features, dtype=np.float64), self.plan)
         if self.target == "cpp_standalone":
             self._simulation = self._standalone(brian2, times, step, arrays)
