@@ -40,12 +40,13 @@ from mep_neuro.equilibrium.trainer import Gradient, Step, Trainer, equilibrium_p
 BATCH, EPOCHS, SEEDS, HIDDEN, IMAGES, HELD_OUT = 64, 10, (0, 1, 2), 256, 3000, 500
 NETWORKS = ("sgd", "adam", "muon", "dion")
 METHODS = (*NETWORKS, "smep", "sdmep")
-CHOSEN = {"sgd": 0.2, "adam": 0.003, "muon": 0.02, "dion": 0.01, "smep": 0.02, "sdmep": 0.04}
+CHOSEN = {"sgd": 0.2, "adam": 0.003, "muon": 0.01, "dion": 0.01, "smep": 0.02, "sdmep": 0.04}
 RATES = {
     "sgd": (0.05, 0.1, 0.2),
     "adam": (0.0005, 0.001, 0.003),
     "muon": (0.005, 0.01, 0.02),
-    **dict.fromkeys(("dion", "smep", "sdmep"), (0.01, 0.02, 0.04)),
+    "dion": (0.01, 0.02, 0.04),
+    **dict.fromkeys(("smep", "sdmep"), (0.02, 0.04, 0.08)),
 }
 RANK = 32
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]

@@ -16,6 +16,7 @@ from mep_neuro.backends.run_folder import RunFolder
 from mep_neuro.backends.training import train
 from mep_neuro.converters.to_brian2.learning.trainer import Trainer
 from mep_neuro.equilibrium.backprop import backpropagation
+from mep_neuro.equilibrium.certificate import SLACK
 from mep_neuro.errors import SettleError, UnknownBackendError, UnsupportedError
 from mep_neuro.simulation.build import build
 from mep_neuro.topology.reader import read_spec
@@ -109,7 +110,8 @@ def test_the_bound_is_kept() -> None:
     made.train(lambda record: records.append(record) if record else None)
     w = made.arrays()["projections.hidden_output.weight"]
     assert np.linalg.norm(w, 2) <= 0.8 * 1.0001
-    assert records[-1]["radius"] == pytest.approx(0.8)
+    # What a check leaves to the updates after it; the sum of squares of float64 weights rounds at 1e-15.
+    assert 0.8 * (1.0 - SLACK) - 1e-12 <= records[-1]["radius"] <= 0.8
 
 
 def test_a_user_adds_monitors_and_reaches_every_object() -> None:
