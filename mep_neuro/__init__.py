@@ -33,12 +33,12 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from mep_neuro.equilibrium.optimizers.gradients import Sequential as Sequential
     from mep_neuro.equilibrium.optimizers.gradients import compute_ep_gradients as compute_ep_gradients
     from mep_neuro.equilibrium.optimizers.modules import EPLayer as EPLayer
-    from mep_neuro.equilibrium.optimizers.presets import SDMEPOptimizer as SDMEPOptimizer
     from mep_neuro.equilibrium.optimizers.presets import local_ep as local_ep
     from mep_neuro.equilibrium.optimizers.presets import muon_backprop as muon_backprop
     from mep_neuro.equilibrium.optimizers.presets import natural_ep as natural_ep
     from mep_neuro.equilibrium.optimizers.presets import sdmep as sdmep
     from mep_neuro.equilibrium.optimizers.presets import smep as smep
+    from mep_neuro.equilibrium.optimizers.sdmep_optimizer import SDMEPOptimizer as SDMEPOptimizer
     from mep_neuro.equilibrium.phases import free_phase as free_phase
     from mep_neuro.equilibrium.phases import nudged_phase as nudged_phase
     from mep_neuro.simulation.build import build as build
@@ -57,7 +57,7 @@ _PUBLIC = {
     "consolidate": "mep_neuro.equilibrium.consolidation:consolidate",
     "contrast": "mep_neuro.equilibrium.contrast:contrast",
     "EPLayer": "mep_neuro.equilibrium.optimizers.modules:EPLayer",
-    "SDMEPOptimizer": "mep_neuro.equilibrium.optimizers.presets:SDMEPOptimizer",
+    "SDMEPOptimizer": "mep_neuro.equilibrium.optimizers.sdmep_optimizer:SDMEPOptimizer",
     "Sequential": "mep_neuro.equilibrium.optimizers.gradients:Sequential",
     "compute_ep_gradients": "mep_neuro.equilibrium.optimizers.gradients:compute_ep_gradients",
     "local_ep": "mep_neuro.equilibrium.optimizers.presets:local_ep",

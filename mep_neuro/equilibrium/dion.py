@@ -25,6 +25,8 @@ from typing import Any, overload
 import torch
 from torch import Tensor, nn
 
+from mep_neuro.equilibrium.stepping import step_each
+
 SEED = 0
 """Of each subspace's first directions: a run repeats without torch's global generator."""
 
@@ -94,15 +96,7 @@ class Dion(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """One step of every parameter that has a gradient."""
-        loss = None
-        if closure is not None:
-            with torch.set_grad_enabled(True):
-                loss = closure()
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._step_one(parameter, group)
-        return loss
+        return step_each(self, self._step_one, closure)
 
     def _step_one(self, parameter: nn.Parameter, group: dict[str, Any]) -> None:
         state = self.state[parameter]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from mep_neuro.equilibrium.certificate import within
 from mep_neuro.equilibrium.contrast import Contrast
@@ -20,8 +20,7 @@ from mep_neuro.equilibrium.matrix_bound import MatrixBound
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.optimizer_arrays import carry_error, load_optimizer_arrays, optimizer_arrays
 from mep_neuro.equilibrium.orthogonal import orthogonalisers
-from mep_neuro.equilibrium.spectral_bound import SpectralBound
-from mep_neuro.errors import SettleError
+from mep_neuro.equilibrium.plastic import bound_of, plastic_parameters, refuse_not_finite
 
 ADAM_EPSILON = 1e-12
 """Contrasts of layers far from the output may be 1e-6 and less; torch's 1e-8 would mute them."""
@@ -45,7 +44,7 @@ class Learner:
         self.radius: float | None = None
         self._model = model
         learning, consolidation = model.spec.learning, model.spec.consolidation
-        self._parameters = _plastic(model)
+        self._parameters = plastic_parameters(model)
         self._consolidated = {
             key: p
             for key, p in self._parameters.items()
@@ -68,7 +67,7 @@ class Learner:
         self._optimizers += orthogonalisers(consolidation, self._consolidated.values())
         self._rates = [[group["lr"] for group in o.param_groups] for o in self._optimizers]
         self._sums = {key: torch.zeros_like(p) for key, p in self._consolidated.items()}
-        self._bound = _bound(model)
+        self._bound = bound_of(model)
         home = consolidation.homeostasis
         self._homeostasis = None if home is None else Homeostasis(model, home.target, home.rate)
         kept = consolidation.importance
@@ -101,7 +100,7 @@ class Learner:
             SettleError: A contrast is not finite; no weight has changed.
         """
         if not (isinstance(contrast, Contrast) and contrast.finite):
-            _refuse_not_finite(contrast)
+            refuse_not_finite(contrast)
         self.updates += 1
         due = self.updates % self._model.spec.consolidation.updates == 0
         self._eligibility.step(contrast, self._model.spec.learning.lr * rate_factor)
@@ -118,7 +117,7 @@ class Learner:
             SettleError: A contrast is not finite; no weight has changed.
         """
         if not (isinstance(contrast, Contrast) and contrast.finite):
-            _refuse_not_finite(contrast)
+            refuse_not_finite(contrast)
         for key, parameter in self._parameters.items():
             parameter.add_(contrast[key], alpha=self._model.spec.learning.lr * rate_factor)
         self._model.weights_changed()
@@ -218,36 +217,3 @@ class Learner:
             self.radius = None if np.isnan(radius) else radius
         if self.earlier is not None:
             self.earlier.load_state(arrays)
-
-
-def _bound(model: EquilibriumNetwork) -> SpectralBound | MatrixBound | None:
-    """Of the coupled map, or of every plastic weight matrix, those of input and read-out too."""
-    section = model.spec.consolidation
-    if section.spectral_bound is None:
-        return None
-    if section.bound_of != "matrices":
-        made = SpectralBound(model, section.spectral_bound, section.bound_mode or "hard")
-        return made if model.couplings else None
-    weights = [c.learned.detach() for c in model.projections.values() if c.plastic and c.learned.ndim > 1]
-    return MatrixBound([(w, section.spectral_bound) for w in weights], section.bound_mode or "hard")
-
-
-def _refuse_not_finite(contrast: Mapping[str, Tensor]) -> None:
-    for key, value in contrast.items():
-        if not bool(torch.isfinite(value).all()):
-            raise SettleError(
-                f"{key}: the contrast is not finite, the weights were left as they are; "
-                "lower learning.lr or nudge.beta"
-            )
-
-
-def _plastic(model: EquilibriumNetwork) -> dict[str, nn.Parameter]:
-    """Parameters that learning changes, by the names of `Network.arrays()`."""
-    parameters: dict[str, nn.Parameter] = {}
-    for name, coupling in model.projections.items():
-        if coupling.plastic:
-            parameters[f"projections.{name}.weight"] = coupling.learned
-    for name, population in model.network.populations.items():
-        if population.role != "input" and population.plastic_bias:
-            parameters[f"populations.{name}.bias"] = model.biases[name]
-    return parameters

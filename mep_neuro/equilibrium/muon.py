@@ -16,8 +16,10 @@ from itertools import chain, islice, repeat
 from typing import Any, cast, overload
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.optimizer import ParamsT
+
+from mep_neuro.equilibrium.stepping import step_each
 
 Coefficients = tuple[float, float, float]
 
@@ -60,17 +62,9 @@ class Muon(torch.optim.Muon):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """One step of every parameter that has a gradient."""
-        loss = None
-        if closure is not None:
-            with torch.set_grad_enabled(True):
-                loss = closure()
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._step_one(parameter, group)
-        return loss
+        return step_each(self, self._step_one, closure)
 
-    def _step_one(self, parameter: Tensor, group: dict[str, Any]) -> None:
+    def _step_one(self, parameter: nn.Parameter, group: dict[str, Any]) -> None:
         state = self.state[parameter]
         if not state:
             state["momentum_buffer"] = torch.zeros_like(parameter)

@@ -15,6 +15,7 @@ from torch import Tensor
 from mep_neuro.equilibrium.continual import learn_continually
 from mep_neuro.equilibrium.contrast import contrast
 from mep_neuro.equilibrium.cost import cost
+from mep_neuro.equilibrium.epoch_sums import SUMS, means
 from mep_neuro.equilibrium.fixed_point import FixedPoint
 from mep_neuro.equilibrium.importance import importance
 from mep_neuro.equilibrium.learner import Learner
@@ -109,7 +110,7 @@ class Trainer:
             )
         self._batch = model.spec.learning.batch_size
         self.updates_per_epoch = -(-len(labels) // self._batch)
-        self._sums = np.zeros(6)  # of the epoch: correct, cost, settled, free steps, nudged steps, samples
+        self._sums = np.zeros(len(SUMS))
 
     @property
     def finished(self) -> bool:
@@ -170,7 +171,7 @@ class Trainer:
                 step = self._step(self._features[own], target)
         except SettleError as error:
             failure = error
-        measured = np.zeros(6) if step is None else self._measured(step, target, labels)
+        measured = np.zeros(len(SUMS)) if step is None else self._measured(step, target, labels)
         sums = self.team.totals(measured, failure)
         if not self._within_batches:
             contrast = self._learner.nothing() if step is None else step.contrast
@@ -201,17 +202,8 @@ class Trainer:
         return self.update / (self.epochs * self.updates_per_epoch)
 
     def _epoch_metrics(self, epoch: int) -> dict[str, float]:
-        correct, costs, settled, free_steps, nudged_steps, samples = self._sums.tolist()
-        self._sums = np.zeros(6)
-        metrics = {
-            "epoch": epoch + 1,
-            "update": self.update,
-            "train_accuracy": correct / samples,
-            "train_cost": costs / samples,
-            "settled": settled / samples,
-            "free_steps": free_steps / samples,
-            "nudged_steps": nudged_steps / samples,
-        }
+        metrics = {"epoch": epoch + 1, "update": self.update, **means(self._sums)}
+        self._sums = np.zeros(len(SUMS))
         if self._learner.radius is not None:
             metrics["radius"] = self._learner.radius
         return metrics

@@ -10,8 +10,7 @@ sgd, adam, muon, dion: the classic net of EP, relu units, the output inside the 
 coupled map bounded at 0.9. Backpropagation is that of the same network without feedback, through the
 same learner. smep, sdmep: a plain torch.nn.Sequential by `mep.smep` and `mep.sdmep`, softmax
 cross-entropy; backpropagation by the same optimizer in mode 'backprop' and `loss.backward()`.
-Learning rates are the best of RATES on 500 of the 3,000 images, with seed 0 (--choose finds them again);
-those of muon and smep, whose steps are slow here, are the default.
+Learning rates are the best of RATES on 500 of the 3,000 images, with seed 0 (--choose finds them again).
 
 step_time is one update over one of backpropagation with torch's SGD, interleaved, median of ratios.
 """
@@ -40,7 +39,7 @@ from mep_neuro.equilibrium.trainer import Gradient, Step, Trainer, equilibrium_p
 BATCH, EPOCHS, SEEDS, HIDDEN, IMAGES, HELD_OUT = 64, 10, (0, 1, 2), 256, 3000, 500
 NETWORKS = ("sgd", "adam", "muon", "dion")
 METHODS = (*NETWORKS, "smep", "sdmep")
-CHOSEN = {"sgd": 0.2, "adam": 0.003, "muon": 0.01, "dion": 0.01, "smep": 0.02, "sdmep": 0.04}
+CHOSEN = {"sgd": 0.2, "adam": 0.003, "muon": 0.01, "dion": 0.01, "smep": 0.04, "sdmep": 0.04}
 RATES = {
     "sgd": (0.05, 0.1, 0.2),
     "adam": (0.0005, 0.001, 0.003),

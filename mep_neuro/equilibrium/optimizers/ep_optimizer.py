@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, overload
 
 import torch
@@ -10,47 +9,13 @@ from torch import Tensor, nn
 
 from mep_neuro.equilibrium.optimizers.bounds import Bounds
 from mep_neuro.equilibrium.optimizers.model_network import Gradients, ModelNetwork
+from mep_neuro.equilibrium.optimizers.rule import Rule, check
 from mep_neuro.equilibrium.optimizers.rules import move
 from mep_neuro.equilibrium.optimizers.settling import Settling
 
 _OWN = ("_bounds", "_steps", "_warned", "_network")
 
 Parameters = Iterable[nn.Parameter] | Iterable[tuple[str, nn.Parameter]] | Iterable[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """How gradients become steps: the defaults of every parameter group.
-
-    Attributes:
-        lr: Learning rate.
-        momentum: mu.
-        weight_decay: Decoupled from the step, as in AdamW.
-        update: 'orthogonal' (Muon, or Dion from `dion_thresh` weights on), 'natural', or 'plain'.
-        nesterov: Of Muon.
-        ns_steps: Newton-Schulz iterations of Muon.
-        dion_thresh: Weights of a matrix from which on Dion takes Muon's place; None for never.
-        rank: Of Dion; None takes `rank_frac`.
-        rank_frac: Rank of Dion over the smaller side of a matrix.
-        error_feedback: Share, 0 to 1, of what a step of Dion leaves out that later steps make up.
-        fisher_damping: Added to the Fisher matrix over its mean.
-        use_diagonal_fisher: One number for each weight instead of a matrix for each side.
-        gamma: Spectral bound; None for none. With `bound` 'matrix' each group has its own.
-    """
-
-    lr: float
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    update: str = "orthogonal"
-    nesterov: bool = True
-    ns_steps: int = 5
-    dion_thresh: int | None = None
-    rank: int | None = None
-    rank_frac: float = 0.2
-    error_feedback: float = 1.0
-    fisher_damping: float = 1e-3
-    use_diagonal_fisher: bool = False
-    gamma: float | None = 0.95
 
 
 class EPOptimizer(torch.optim.Optimizer):
@@ -236,21 +201,7 @@ class EPOptimizer(torch.optim.Optimizer):
             self._network.weights_changed()
 
     def _check_group(self, group: dict[str, Any]) -> None:
-        for key, holds, rule in (
-            ("lr", group["lr"] >= 0.0, "a number >= 0"),
-            ("momentum", 0.0 <= group["momentum"] < 1.0, "from 0, below 1"),
-            ("weight_decay", group["weight_decay"] >= 0.0, "a number >= 0"),
-            ("update", group["update"] in ("orthogonal", "natural", "plain"), "orthogonal, natural or plain"),
-            ("ns_steps", group["ns_steps"] >= 1, "an integer >= 1"),
-            ("dion_thresh", group["dion_thresh"] is None or group["dion_thresh"] >= 0, "an integer, or None"),
-            ("rank", group["rank"] is None or group["rank"] >= 1, "an integer >= 1, or None"),
-            ("rank_frac", 0.0 < group["rank_frac"] <= 1.0, "above 0, at most 1"),
-            ("error_feedback", 0.0 <= group["error_feedback"] <= 1.0, "from 0 to 1"),
-            ("fisher_damping", group["fisher_damping"] > 0.0, "a number > 0"),
-            ("gamma", group["gamma"] is None or group["gamma"] > 0.0, "a number > 0, or None"),
-        ):
-            if not holds:
-                raise ValueError(f"{type(self).__name__}: {key} {group[key]!r} is out of range; give {rule}")
+        check(group, type(self).__name__)
         known = None if self._network is None else self._network.parameters
         for parameter in group["params"]:
             if known is not None and parameter not in known:
