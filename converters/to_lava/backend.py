@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mep_neuro.chip.emulate import EmulatedRun, emulate
-from mep_neuro.chip.neuron_models import check_layout, check_neuron_model, check_widths
+from mep_neuro.chip.neuron_models import check_layout, check_widths, neuron_model_of
 from mep_neuro.chip.profile import read_profile
 from mep_neuro.chip.quantize import Quantized, quantize
 from mep_neuro.converters.to_lava.bundle import read_bundle, write_bundle
@@ -58,7 +58,7 @@ def convert(
     *,
     features: NDArray[np.floating] | None = None,
     chip: str = "loihi2",
-    neuron: str = "sigma_delta",
+    neuron: str | None = None,
     populations: str = "merged",
 ) -> Converted:
     """Export a network as a bundle that numpy and Lava can run; Lava itself is not needed for it.
@@ -70,7 +70,7 @@ def convert(
             numbers between 0 and 1 without.
         chip: Chip profile.
         neuron: 'sigma_delta' (EPSigmaDelta, which is simulated until someone writes its microcode), or
-            'lif': Lava's stock processes alone.
+            'lif': Lava's stock processes alone; without, that of the file, or else EPSigmaDelta.
         populations: How the bundle is run unless told otherwise: 'merged' into one process, or 'separate'.
 
     Raises:
@@ -78,7 +78,7 @@ def convert(
         ChipRangeError: A number does not fit the chip.
         BundleError: The folder cannot be written.
     """
-    check_neuron_model(neuron)
+    neuron = neuron_model_of(network, neuron)
     check_layout(populations)
     if features is None:
         features = np.random.default_rng(0).random((GOLDEN_SAMPLES, network.input.size))
@@ -113,12 +113,12 @@ def run(network: Network, features: NDArray[np.floating], options: RunOptions) -
         ChipRangeError: A number does not fit the chip.
         StimulusError: The features do not fit the network.
     """
-    check_neuron_model(options.neuron)
-    check_widths(options.widths, options.neuron)
+    neuron = neuron_model_of(network, options.neuron)
+    check_widths(options.widths, neuron)
     check_layout(options.populations)
     began = perf_counter()
     require()
-    if options.neuron == "lif":
+    if neuron == "lif":
         recording: Recording = run_lif(network, features, options)
         return recording
     quantized = quantize(network, read_profile(options.chip), **options.widths)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from mep_neuro.backends.registry import REFERENCE, find
-from mep_neuro.chip.circuit import Circuit, circuit, in_pairs
+from mep_neuro.chip.circuit import Circuit, circuit, with_pairs
 from mep_neuro.chip.cost import Counts, Estimate, energy, latency, tally
 from mep_neuro.chip.emulate import emulate
 from mep_neuro.chip.lif.backend import COUNTED, STEADY, WARM_UP, count_spikes
@@ -131,7 +131,7 @@ def fit(
     asked = widths(weight_bits, state_bits, threshold)
     check_widths(asked, neuron)
     if neuron == "lif":
-        laid = in_pairs(laid)
+        laid = with_pairs(laid)
     checks = chip_checks(network, laid, profile)
     broken = [check.sentence(profile) for check in checks if check.verdict == "broken"]
     placement: Placement | None = None
@@ -161,23 +161,22 @@ def _with_integers(
     watch: Watch | None,
 ) -> Fit:
     """Add what only the integers tell: precision, counts and estimates."""
+    on_chip = found.circuit.inputs > 0
     if found.neuron == "lif":
-        bits = asked.get("weight_bits")
-        quantized: Quantized | QuantizedLif = quantize_lif(network, found.profile, weight_bits=bits)
+        quantized: Quantized | QuantizedLif = quantize_lif(
+            network, found.profile, weight_bits=asked.get("weight_bits"), inputs_on_chip=on_chip
+        )
         notes = [
             "rates are coded by spikes of pairs of LIF neurons: first less second is the clamp to [0, 1]"
         ]
-        if found.circuit.inputs:
-            notes.append("the input's spikes are not emulated: its currents enter as biases")
     else:
-        on_chip = found.circuit.inputs > 0
         quantized = quantize(network, found.profile, inputs_on_chip=on_chip, **asked)
         notes = []
     found = replace(found, quantized=quantized, precision=report(quantized), notes=tuple(notes))
     if features is None or features.shape[0] == 0:
         return replace(found, notes=(*found.notes, "no samples were given: nothing was counted"))
     events = _events(quantized, present(network, features), max_steps)
-    if found.placement is not None and events.messages.shape[1] == found.circuit.size:
+    if found.placement is not None:
         counts = tally(
             events.messages, events.steps, events.settled, events.weight, found.circuit, found.placement
         )

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mep_neuro.chip.emulate import EmulatedRun, Int32, emulate
 from mep_neuro.chip.lif.backend import run_lif
-from mep_neuro.chip.neuron_models import check_neuron_model, check_widths
+from mep_neuro.chip.neuron_models import check_widths, neuron_model_of
 from mep_neuro.chip.profile import read_profile
 from mep_neuro.chip.quantize import Quantized, quantize
 from mep_neuro.simulation.currents import currents
@@ -42,9 +42,9 @@ def run(network: Network, features: NDArray[np.floating], options: RunOptions) -
         ChipRangeError: A number does not fit the chip.
         StimulusError: The features do not fit the network.
     """
-    check_neuron_model(options.neuron)
-    check_widths(options.widths, options.neuron)
-    if options.neuron == "lif":
+    neuron = neuron_model_of(network, options.neuron)
+    check_widths(options.widths, neuron)
+    if neuron == "lif":
         return run_lif(network, features, options)
     began = perf_counter()
     quantized = quantize(network, read_profile(options.chip), **options.widths)

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.sparse import coo_matrix, csr_matrix, kron
+from scipy.sparse import coo_matrix, csr_matrix
 
+from mep_neuro.chip.pairs import in_pairs
 from mep_neuro.simulation.network import Network
 from mep_neuro.simulation.torch_only import refuse_torch_only
 
@@ -46,16 +47,13 @@ class Circuit:
         return list(self.sizes)[int(np.searchsorted(ends, unit, side="right"))]
 
 
-def in_pairs(single: Circuit) -> Circuit:
-    """The same with two neurons for each unit, as the rate code of LIF neurons has it (`chip/lif`).
-
-    Both neurons of a unit drive both of every unit that it drives; the second ones follow the first.
-    """
-    seconds = {f"{name}, second": size for name, size in single.sizes.items()}
+def with_pairs(single: Circuit) -> Circuit:
+    """The same with two neurons for each settling unit, as the rate code of LIF neurons has it (`lif`)."""
+    settling = list(single.sizes.items())[1 if single.inputs else 0 :]
     return replace(
         single,
-        sizes={**single.sizes, **seconds},
-        synapses=csr_matrix(kron(np.ones((2, 2), dtype=np.int8), single.synapses), dtype=np.int8),
+        sizes={**single.sizes, **{f"{name}, second": size for name, size in settling}},
+        synapses=in_pairs(single.synapses, single.inputs).astype(np.int8),
     )
 
 

@@ -9,7 +9,13 @@ import numpy as np
 from mep_neuro.chip.circuit import Circuit
 from mep_neuro.chip.profile import ChipProfile, Limit
 from mep_neuro.errors import UnsupportedError
-from mep_neuro.simulation.network import Network
+from mep_neuro.simulation.network import Network, Population
+
+OWN_MODEL: dict[str, frozenset[str]] = {
+    "lif": frozenset({"lif"}),
+    "sigma_delta": frozenset({"sigma_delta"}),
+}
+"""Neurons that a population of a spiking model takes; one of rate units takes what expresses them."""
 
 EXPRESSES: dict[str, frozenset[str]] = {
     "hard_sigmoid": frozenset({"sigma_delta", "lif", "rate"}),
@@ -80,7 +86,7 @@ def refuse_without_feedback(profile: ChipProfile) -> None:
 def neuron_for(network: Network, profile: ChipProfile) -> str | None:
     """The first neuron of the chip that expresses every settling unit; None where there is none."""
     offered = profile.neurons.value or ()
-    needed = [EXPRESSES[p.activation] for p in network.dynamic]
+    needed = [_able(population) for population in network.dynamic]
     return next((neuron for neuron in offered if all(neuron in kinds for kinds in needed)), None)
 
 
@@ -92,17 +98,26 @@ def chip_checks(network: Network, circuit: Circuit, profile: ChipProfile) -> tup
 def _neurons(network: Network, profile: ChipProfile) -> Iterator[Check]:
     offered = profile.neurons.value or ()
     for population in network.dynamic:
-        able = [neuron for neuron in offered if neuron in EXPRESSES[population.activation]]
+        able = [neuron for neuron in offered if neuron in _able(population)]
+        units, do = f"{population.activation} units", "train it with activation hard_sigmoid"
+        if population.model in OWN_MODEL and EXPRESSES[population.activation] & set(offered):
+            units, do = f"{population.model} neurons", "write model: rate"
         yield Check(
             limit="neurons",
             where=f"population '{population.name}'",
-            value=f"{population.activation} units",
+            value=units,
             allowed=", ".join(offered),
             verdict="fits" if able else "broken",
             source=profile.neurons.source,
             assumed=profile.neurons.assumed,
-            advice="train it with activation hard_sigmoid, or choose a chip that has such units",
+            advice=f"{do}, or choose a chip that has such {units.split()[-1]}",
         )
+
+
+def _able(population: Population) -> frozenset[str]:
+    """Neurons that express a population."""
+    able = EXPRESSES[population.activation]
+    return able & OWN_MODEL.get(population.model, able)
 
 
 def _fans(circuit: Circuit, profile: ChipProfile) -> Iterator[Check]:

@@ -1,6 +1,7 @@
 """The neuron models that a network can take on a chip, and how their populations lie, by name."""
 
 from mep_neuro.errors import UnsupportedError
+from mep_neuro.simulation.network import Network
 from mep_neuro.simulation.recording import Widths
 
 NEURON_MODELS = ("sigma_delta", "lif")
@@ -15,6 +16,18 @@ def check_neuron_model(name: str) -> None:
     """
     if name not in NEURON_MODELS:
         raise UnsupportedError(f"neuron '{name}': unknown on a chip; give {' or '.join(NEURON_MODELS)}")
+
+
+def neuron_model_of(network: Network, asked: str | None) -> str:
+    """The neuron model that a network takes: what was asked for, or lif if all its units are, or sigma_delta.
+
+    Raises:
+        UnsupportedError: What was asked for is none of `NEURON_MODELS`.
+    """
+    if asked is not None:
+        check_neuron_model(asked)
+        return asked
+    return "lif" if all(p.model == "lif" for p in network.dynamic) else "sigma_delta"
 
 
 def check_widths(widths: Widths, neuron: str | None) -> None:

@@ -41,7 +41,7 @@ def report(quantized: Quantized | QuantizedLif) -> tuple[ProjectionPrecision, ..
 
     Where projections share synapses, the chip holds the sum of their weights, and so does each row.
     """
-    inputs = isinstance(quantized, Quantized) and quantized.inputs_on_chip
+    inputs = quantized.network.input.name in quantized.offsets
     exact = real_weights(quantized.network, inputs_on_chip=inputs)
     weight = _held(quantized)
     _, high = weight_grid(quantized.profile, quantized.weight_bits)

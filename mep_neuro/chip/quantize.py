@@ -5,8 +5,6 @@ Scales: W = weight 2^-E, s = S 2^-B, v = V 2^-P with P = E + B + k, leak 2^-k a 
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from mep_neuro.chip.profile import ChipProfile
 from mep_neuro.chip.quantized import Quantized as Quantized
 from mep_neuro.chip.ranges import (
@@ -21,6 +19,7 @@ from mep_neuro.chip.ranges import (
     row_sums,
     sum_limit,
 )
+from mep_neuro.chip.rows import first_rows
 from mep_neuro.chip.weights import WeightGrid, real_weights
 from mep_neuro.simulation.network import Network
 
@@ -70,9 +69,8 @@ def quantize(
     weight_bits = profile.number("weight_bits") if weight_bits is None else weight_bits
     check_parameters(profile, weight_bits, state_bits, leak_shift, threshold, message_max)
     check_finite(network)
-    populations = [*([network.input] if inputs_on_chip else []), *network.dynamic]
-    names = tuple(p.name for p in populations)
-    starts = np.cumsum([0, *(p.size for p in populations)])[:-1].tolist()
+    offsets = first_rows(network, inputs_on_chip=inputs_on_chip)
+    names, starts = tuple(offsets), list(offsets.values())
     grid = WeightGrid(real_weights(network, inputs_on_chip=inputs_on_chip), starts, profile, weight_bits)
     room = profile.number("register_bits") - 2 - state_bits - leak_shift
     limited_by = "caller"
@@ -93,7 +91,7 @@ def quantize(
         threshold=threshold,
         message_max=min(most, 1 << state_bits) if message_max is None else message_max,
         names=names,
-        offsets=dict(zip(names, starts, strict=True)),
+        offsets=offsets,
         weight=weight,
         synapse_exponents=grid.exponents(weight, weight_exponent),
         limited_by=limited_by,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from mep_neuro.chip.profile import ChipProfile
+from mep_neuro.chip.rows import by_population, constant_currents
 from mep_neuro.chip.weights import weight_grid
 from mep_neuro.errors import ChipRangeError
 from mep_neuro.neurons.sigma_delta import DECAY_BITS, SigmaDelta
@@ -24,9 +25,8 @@ Array = NDArray[np.float64]
 class Quantized:
     """A network in the integers of a chip: one merged population of EPSigmaDelta neurons.
 
-    The clamped input is not on the chip: its currents are constant while the network settles, so the
-    host computes them in float and they enter as `bias`. It may be on the chip instead: units that
-    nothing drives, whose bias makes them settle to the input rate. A softmax read-out is the host's.
+    The clamped input is not on the chip: the host computes its currents and they enter as `bias`. It may be
+    on the chip instead (`rows.constant_currents`). A softmax read-out is the host's.
 
     Attributes:
         network: The float network.
@@ -132,7 +132,9 @@ class Quantized:
             ChipRangeError: A current does not fit the bias register, or is not finite; or the input is on
                 the chip and a rate of it is outside 0 to 1.
         """
-        constant = self._constant(stimulus)
+        constant = constant_currents(
+            self.network, stimulus, self.profile.name, inputs_on_chip=self.inputs_on_chip
+        )
         limit = (1 << (self.profile.number("bias_bits") - 1)) - 1
         scale = 2.0 ** (self.P - self.leak_shift)
         parts = []
@@ -151,25 +153,9 @@ class Quantized:
             parts.append(scaled.astype(np.int32))
         return np.concatenate(parts, axis=1)
 
-    def _constant(self, stimulus: Stimulus) -> Mapping[str, Array]:
-        """Constant currents of each population on the chip, shape (samples, n) each."""
-        if not self.inputs_on_chip:
-            return stimulus.drive
-        source, rates = self.network.input, stimulus.rates
-        outside = ~((rates >= 0.0) & (rates <= 1.0))
-        if outside.any():
-            sample, unit = np.argwhere(outside)[0]
-            raise ChipRangeError(
-                f"population '{source.name}': the rate {rates[sample, unit]:.6g} of unit {unit} of sample "
-                f"{sample} is outside 0 to 1, which is all that a unit on {self.profile.name} has; scale the "
-                "input, or leave it to the host"
-            )
-        biases = {p.name: np.tile(p.bias, (stimulus.samples, 1)) for p in self.network.dynamic}
-        return {source.name: rates, **biases}
-
     def rates(self, s: NDArray[np.integer]) -> dict[str, Array]:
         """States (..., size) as rates of each settling population, (..., n) each, float64."""
-        return self._by_population(s / self.s_max)
+        return by_population(self.network, self.offsets, s / self.s_max)
 
     def membrane_rates(self, v: NDArray[np.integer]) -> dict[str, Array]:
         """The rates clip(v 2^-P, 0, 1) that membranes (..., size) ask for, before they are rounded to states.
@@ -177,10 +163,5 @@ class Quantized:
         At rest a membrane holds its current W s + b to 2^-(P - k): a response to a nudge of less than one
         step of the state is still there, which the states have lost.
         """
-        return self._by_population(np.clip(np.ldexp(v.astype(np.float64), -self.P), 0.0, 1.0))
-
-    def _by_population(self, rates: Array) -> dict[str, Array]:
-        ends = [self.offsets[name] for name in self.names[1:]]
-        named = dict(zip(self.names, np.split(rates, ends, axis=-1), strict=True))
-        named.pop(self.network.input.name, None)
-        return named
+        wanted = np.clip(np.ldexp(v.astype(np.float64), -self.P), 0.0, 1.0)
+        return by_population(self.network, self.offsets, wanted)

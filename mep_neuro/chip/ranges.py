@@ -46,19 +46,16 @@ def check_units(network: Network, profile: ChipProfile, neuron: str = "sigma_del
     Args:
         network: The network.
         profile: The chip.
-        neuron: What its units become: 'sigma_delta', or 'lif', whose rate code replaces rate units (a lif
-            population of a file has a leak and parameters of its own).
+        neuron: What its units become: 'sigma_delta', or 'lif', a rate code.
     """
     refuse_torch_only(network, profile.name)
-    makes, write = {"sigma_delta": ("runs sigma_delta neurons", "sigma_delta")}.get(
-        neuron, ("codes rate units in LIF neurons", "rate")
-    )
-    others = [p for p in network.dynamic if p.model not in ("rate", write)]
+    makes = "runs sigma_delta neurons" if neuron == "sigma_delta" else "codes rates in LIF neurons"
+    others = [p for p in network.dynamic if p.model not in ("rate", neuron)]
     if others:
         raise UnsupportedError(
             "\n".join(
                 f"population '{p.name}': the emulation of {profile.name} {makes}, not "
-                f"{p.model}; write model: {write}, or add --neuron {neuron}"
+                f"{p.model}; write model: {neuron}, or add --neuron {neuron}"
                 for p in others
             )
         )

@@ -12,7 +12,8 @@ ChipNeuronOption = Annotated[
     typer.Option(
         "--neuron",
         metavar="NAME",
-        help="sigma_delta (EPSigmaDelta, the default) or lif (Lava's stock neuron, a rate code).",
+        help="sigma_delta (EPSigmaDelta) or lif (Lava's stock neuron, a rate code); else the file's, or "
+        "sigma_delta.",
     ),
 ]
 PopulationsOption = Annotated[
@@ -72,8 +73,9 @@ def run_options(
         raise UnsupportedError(
             f"back end '{on}': --{name} is for {' and '.join(CHIP_BACK_ENDS)}; leave it out"
         )
-    model = "sigma_delta" if neuron is None or on not in CHIP_BACK_ENDS else neuron
-    check_neuron_model(model)
+    model = neuron if on in CHIP_BACK_ENDS else None
+    if model is not None:
+        check_neuron_model(model)
     return RunOptions(
         neuron=model, populations=populations or "merged", time_limit=time_limit, widths=integers or {}
     )

@@ -39,7 +39,8 @@ class RunOptions:
         max_steps: Steps after which a settle gives up.
         trace: Whether to record the rates at every step; of spiking neurons spikes and membranes.
         chip: Chip profile of the back ends that need one.
-        neuron: Neuron model of the chip's back ends: 'sigma_delta' (EPSigmaDelta), or 'lif'.
+        neuron: Neuron model of the chip's back ends: 'sigma_delta' (EPSigmaDelta) or 'lif'; without, that
+            of the file where it is one of them, or else EPSigmaDelta.
         widths: Of the chip's integers, where they are not the usual ones.
         populations: How Lava runs them: 'merged' into one process, or 'separate'.
         time_limit: Seconds after which a back end in a process of its own is stopped.
@@ -51,7 +52,7 @@ class RunOptions:
     max_steps: int = 20_000
     trace: bool = False
     chip: str = "loihi2"
-    neuron: str = "sigma_delta"
+    neuron: str | None = None
     widths: Widths = field(default_factory=Widths)
     populations: str = "merged"
     time_limit: float = 600.0

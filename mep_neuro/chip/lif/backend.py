@@ -129,6 +129,11 @@ def _notes(quantized: QuantizedLif, counts: LifCounts) -> tuple[str, ...]:
         f"limited by the {quantized.limited_by}",
         "input currents are computed on the host and enter as biases",
     ]
+    if any(p.model == "lif" for p in quantized.network.dynamic):
+        notes.append(
+            "the file's lif neurons were taken as the rates that they code: tau_mem, tau_syn and v_leak are "
+            "not the file's"
+        )
     if not quantized.network.output.dynamic:
         notes.append("the softmax read-out is computed on the host")
     if counts.wraps.any():

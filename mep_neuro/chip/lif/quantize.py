@@ -5,15 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, kron
+from scipy.sparse import csr_matrix
 
 from mep_neuro.chip.lif.circuit import LifCircuit
+from mep_neuro.chip.pairs import in_pairs
 from mep_neuro.chip.profile import ChipProfile
 from mep_neuro.chip.ranges import check_finite, check_units
-from mep_neuro.chip.weights import rounded, weight_grid
+from mep_neuro.chip.rows import by_population, constant_currents, first_rows
+from mep_neuro.chip.weights import real_weights, rounded, weight_grid
 from mep_neuro.errors import ChipRangeError
 from mep_neuro.neurons.lif_integer import ALIGN_BITS, DECAY_BITS, IntegerLif
-from mep_neuro.simulation.currents import currents
 from mep_neuro.simulation.network import Network
 from mep_neuro.simulation.stimulus import Stimulus
 
@@ -47,7 +48,8 @@ class QuantizedLif:
     threshold / (interval - 1/2). Nothing in such a neuron holds its rate below 1. With `clamp` each
     unit is a pair: the second neuron gets the same current less 1 and speaks with the opposite sign,
     and relu(x) - relu(x - 1) is the clamp to [0, 1]; it takes twice the neurons, four times the synapses.
-    The input is not on the chip: the host computes its currents, and they enter as biases.
+    The input is not on the chip: the host computes its currents, and they enter as biases. On the chip it is
+    single neurons that nothing drives, as a clamped rate is never above 1.
 
     Attributes:
         network: The float network.
@@ -55,8 +57,9 @@ class QuantizedLif:
         weight_bits: Bits of a weight.
         current_shift: The synaptic current forgets 2^-current_shift a step.
         interval: Steps between two spikes of a unit of rate 1.
-        clamp: Whether units are pairs; neuron i + size is the second of unit i.
-        names: The settling populations, in the order of the rows.
+        clamp: Whether settling units are pairs; the second neurons follow all first ones, in their order.
+        names: The populations on the chip, in the order of the rows: the settling ones, after the input
+            where that is on the chip.
         offsets: First row of each.
         circuit: The integers.
         limited_by: What fixed the scale: 'weight', 'sum' (of a row), 'threshold' or 'bias'.
@@ -74,9 +77,15 @@ class QuantizedLif:
     limited_by: str
 
     @property
+    def inputs(self) -> int:
+        """Number of input units on the chip."""
+        source = self.network.input
+        return source.size if source.name in self.offsets else 0
+
+    @property
     def size(self) -> int:
-        """Number of settling units; there are twice as many neurons with `clamp`."""
-        return self.circuit.size // (2 if self.clamp else 1)
+        """Number of units; with `clamp` each one that settles has a second neuron."""
+        return (self.circuit.size + self.inputs) // 2 if self.clamp else self.circuit.size
 
     @property
     def unit_current(self) -> float:
@@ -92,11 +101,15 @@ class QuantizedLif:
         """Constant currents, each with the smallest exponent that holds it; shape (samples, neurons).
 
         Raises:
-            ChipRangeError: A current does not fit mantissa and exponent.
+            ChipRangeError: A current does not fit mantissa and exponent; or the input is on the chip and a
+                rate of it is outside 0 to 1.
         """
-        drive = np.concatenate([stimulus.drive[name] for name in self.names], axis=1)
+        constant = constant_currents(
+            self.network, stimulus, self.profile.name, inputs_on_chip=self.inputs > 0
+        )
+        drive = np.concatenate([constant[name] for name in self.names], axis=1)
         if self.clamp:
-            drive = np.concatenate([drive, drive - 1.0], axis=1)
+            drive = np.concatenate([drive, drive[:, self.inputs :] - 1.0], axis=1)
         wanted = drive * self.unit_current
         high = (1 << (self.profile.number("lif_bias_mantissa_bits") - 1)) - 1
         most = (1 << self.profile.number("lif_bias_exponent_bits")) - 1
@@ -114,11 +127,13 @@ class QuantizedLif:
         return LifBias(np.rint(wanted / 2.0**exponent).astype(np.int32), exponent)
 
     def rates(self, counts: NDArray[np.integer], steps: int) -> dict[str, Array]:
-        """Spikes (..., neurons) in so many steps as rates of each population, (..., n) each, float64."""
+        """Spikes (..., neurons) in so many steps as rates of each settling population, (..., n) each."""
+        signed = np.asarray(counts, dtype=np.float64)
         if self.clamp:
-            counts = counts[..., : self.size] - counts[..., self.size :]
-        ends = [self.offsets[name] for name in self.names[1:]]
-        return dict(zip(self.names, np.split(counts * (self.interval / steps), ends, axis=-1), strict=True))
+            first, second = signed[..., : self.size].copy(), signed[..., self.size :]
+            first[..., self.inputs :] -= second
+            signed = first
+        return by_population(self.network, self.offsets, signed * (self.interval / steps))
 
 
 def quantize_lif(
@@ -129,6 +144,7 @@ def quantize_lif(
     current_shift: int = 4,
     interval: int = 64,
     clamp: bool = True,
+    inputs_on_chip: bool = False,
 ) -> QuantizedLif:
     """Round a network to a rate code of LIF neurons.
 
@@ -142,7 +158,8 @@ def quantize_lif(
         weight_bits: Bits of a weight, sign included; the chip's without.
         current_shift: How slow the synaptic current is; it averages over 2^current_shift steps.
         interval: Steps between two spikes of a unit of rate 1; more is finer and slower.
-        clamp: Whether to hold rates below 1 by a second neuron for each unit.
+        clamp: Whether to hold rates below 1 by a second neuron for each settling unit.
+        inputs_on_chip: Whether the input population and its weights are on the chip as well.
 
     Raises:
         UnsupportedError: A settling population has other units than hard_sigmoid.
@@ -152,14 +169,13 @@ def quantize_lif(
     check_finite(network)
     weight_bits = profile.number("weight_bits") if weight_bits is None else weight_bits
     _check_parameters(profile, weight_bits, current_shift, interval)
-    matrix = currents(network).recurrent
+    matrix = real_weights(network, inputs_on_chip=inputs_on_chip)
     if clamp:
-        matrix = csr_matrix(kron([[1.0, -1.0], [1.0, -1.0]], matrix))
+        matrix = in_pairs(matrix, network.input.size if inputs_on_chip else 0, second_sign=-1.0)
     step, high = weight_grid(profile, weight_bits)
     vth, limited_by = _threshold(matrix, high, current_shift, interval, profile)
     weight = rounded(matrix, _scale(vth, current_shift, interval), step)
-    names = tuple(p.name for p in network.dynamic)
-    starts = np.cumsum([0, *(p.size for p in network.dynamic)])[:-1].tolist()
+    offsets = first_rows(network, inputs_on_chip=inputs_on_chip)
     du = (1 << (DECAY_BITS - current_shift)) - 1
     return QuantizedLif(
         network=network,
@@ -168,8 +184,8 @@ def quantize_lif(
         current_shift=current_shift,
         interval=interval,
         clamp=clamp,
-        names=names,
-        offsets=dict(zip(names, starts, strict=True)),
+        names=tuple(offsets),
+        offsets=offsets,
         circuit=LifCircuit(IntegerLif(du=du, dv=0, vth=vth), weight),
         limited_by=limited_by,
     )

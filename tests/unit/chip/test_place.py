@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from mep_neuro.chip.circuit import Circuit, circuit, in_pairs
+from mep_neuro.chip.circuit import Circuit, circuit, with_pairs
 from mep_neuro.chip.place import core_checks, place
 from mep_neuro.chip.profile import ChipProfile, read_profile
 from mep_neuro.errors import CapacityError
@@ -121,7 +121,7 @@ def test_units_without_synapses_have_a_place():
 
 
 def test_pairs_have_twice_the_neurons_and_four_times_the_synapses():
-    pairs = in_pairs(DIGITS)
+    pairs = with_pairs(DIGITS)
     assert pairs.sizes == {"hidden": 64, "output": 10, "hidden, second": 64, "output, second": 10}
     assert (pairs.size, pairs.count, pairs.outputs) == (148, 5120, 10)
     both = pairs.synapses.toarray()

@@ -12,13 +12,13 @@ def test_options_reach_the_back_end() -> None:
     options = run_options("lava", "lif", "separate", 5.0)
     assert (options.neuron, options.populations, options.time_limit) == ("lif", "separate", 5.0)
     plain = run_options("torch", None, None, 600.0)
-    assert (plain.neuron, plain.populations) == ("sigma_delta", "merged")
+    assert (plain.neuron, plain.populations) == (None, "merged")
 
 
 def test_a_back_end_without_the_option_says_so() -> None:
     with pytest.raises(UnsupportedError, match=r"^neuron 'sif': unknown on a chip; give sigma_delta or lif$"):
         run_options("loihi-emulator", "sif", None, 600.0)
-    assert run_options("torch", "sif", None, 600.0).neuron == "sigma_delta"  # the network says it there
+    assert run_options("torch", "sif", None, 600.0).neuron is None  # the network says it there
     with pytest.raises(UnsupportedError, match=r"'loihi-emulator': --populations is for lava; leave it out$"):
         run_options("loihi-emulator", None, "merged", 600.0)
 

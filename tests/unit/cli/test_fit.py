@@ -116,6 +116,16 @@ def test_the_input_may_be_on_the_chip() -> None:
     assert command("digits_mlp", "--input", "here")[0] == 2
 
 
+def test_the_input_on_a_chip_of_spikes_is_counted_too() -> None:
+    words = ("xor", "--chip", "loihi1", "--data", "xor", "--samples", "4", "--json")
+    host, chip = (json.loads(command(*words, *extra)[1]) for extra in ((), ("--input", "chip")))
+    assert (chip["units"], chip["synapses"]) == (4 + 20, 2 * 4 * 8 + 4 * 2 * 16)  # inputs are no pairs
+    assert [row["projection"] for row in chip["precision"]] == ["input_hidden", "hidden_output"]
+    assert chip["counts"]["messages"] > host["counts"]["messages"]
+    assert chip["counts"]["host_products"] == 0 < host["counts"]["host_products"]
+    assert chip["energy_J"]["low"] > host["energy_J"]["low"]
+
+
 def test_rounding_shows_in_the_projection_that_it_hurts() -> None:
     data = load_data("digits", seed=1)
     x, y = data.x_test[:40], data.y_test[:40]

@@ -5,12 +5,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mep_neuro.backends.fit import fit
+from mep_neuro.chip.backend import run
 from mep_neuro.chip.lif.emulate import emulate_lif
 from mep_neuro.chip.lif.quantize import QuantizedLif, quantize_lif
 from mep_neuro.chip.profile import read_profile
 from mep_neuro.errors import ChipRangeError, UnsupportedError
 from mep_neuro.simulation.build import build
 from mep_neuro.simulation.network import Network
+from mep_neuro.simulation.recording import RunOptions
 from mep_neuro.simulation.reference import euler
 from mep_neuro.simulation.stimulus import Stimulus, present
 from mep_neuro.topology.spec import NetworkSpec
@@ -40,10 +43,9 @@ def network(
 
 
 def rates(q: QuantizedLif, stimulus: Stimulus) -> np.ndarray:
-    run = emulate_lif(q.circuit, q.bias(stimulus).current, steps=WARM_UP + COUNTED, warm_up=WARM_UP)
-    assert not run.wraps.any()
-    found = q.rates(run.counts, COUNTED)
-    return np.concatenate([found[name] for name in q.names], axis=1)
+    end = emulate_lif(q.circuit, q.bias(stimulus).current, steps=WARM_UP + COUNTED, warm_up=WARM_UP)
+    assert not end.wraps.any()
+    return np.concatenate(list(q.rates(end.counts, COUNTED).values()), axis=1)
 
 
 def constant(drive: float) -> Stimulus:
@@ -114,6 +116,40 @@ def test_what_does_not_fit_is_refused() -> None:
         quantize_lif(network(gain=1e5), LOIHI2)
     with pytest.raises(UnsupportedError, match=r"population 'a': tanh units have no LIF form"):
         quantize_lif(network(activation="tanh"), LOIHI2)
-    spiking = r"population 'a': the emulation of loihi2 codes rate units in LIF neurons, not"
+    spiking = r"population 'a': the emulation of loihi2 codes rates in LIF neurons, not"
     with pytest.raises(UnsupportedError, match=spiking):
         quantize_lif(network(model="sigma_delta"), LOIHI2)
+
+
+def test_lif_neurons_of_a_file_go_the_same_way_as_rate_units() -> None:
+    features = np.random.default_rng(4).random((3, 3))
+    asked = run(network(), features, RunOptions(neuron="lif"))
+    own = run(network(model="lif"), features, RunOptions())
+    for name in asked.rates:
+        np.testing.assert_array_equal(own.rates[name], asked.rates[name])
+    (told,) = set(own.notes) - set(asked.notes)
+    assert told.startswith("the file's lif neurons were taken as the rates that they code")
+    with pytest.raises(UnsupportedError, match=r"not lif; write model: sigma_delta, or add --neuron sigma"):
+        run(network(model="lif"), features, RunOptions(neuron="sigma_delta"))
+    assert fit(network(model="lif"), "loihi2").neuron == "lif"
+    assert fit(network(), "loihi2").neuron == "sigma_delta"
+    broken = fit(network(model="sigma_delta"), "loihi1").broken
+    assert broken is not None
+    assert broken.startswith("population 'a': sigma_delta neurons are expressed by none of its neurons (lif)")
+    assert broken.endswith("write model: rate, or choose a chip that has such neurons")
+
+
+def test_the_input_may_be_single_neurons_on_the_chip():
+    source = network(gain=0.5)
+    stimulus = present(source, np.random.default_rng(2).random((3, source.input.size)))
+    host = rates(quantize_lif(source, LOIHI2), stimulus)
+    q = quantize_lif(source, LOIHI2, inputs_on_chip=True)
+    assert (q.inputs, q.size - q.inputs) == (source.input.size, sum(p.size for p in source.dynamic))
+    assert q.circuit.size == 2 * q.size - q.inputs
+    # The input's own rates are in steps of 1 / 64 of themselves, and its spikes come in rhythms.
+    np.testing.assert_allclose(rates(q, stimulus), host, atol=0.04)
+    assert np.abs(rates(q, present(source, 1.0 - stimulus.rates)) - host).max() > 0.1
+    with pytest.raises(
+        ChipRangeError, match=r"population 'in\w*': the rate 2 of unit 0 of sample 0 is outside 0"
+    ):
+        q.bias(present(source, np.full((1, source.input.size), 2.0)))
