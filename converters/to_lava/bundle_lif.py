@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import numpy as np
+from scipy.sparse import csr_matrix
 
 from mep_neuro.chip.lif.backend import COUNTED, WARM_UP
 from mep_neuro.chip.lif.emulate import emulate_lif
@@ -48,12 +48,12 @@ def lif_content(quantized: QuantizedLif, golden_bias: LifBias) -> Content:
     trace = emulate_lif(quantized.circuit, golden_bias.current, steps=GOLDEN_STEPS + 1, trace=True).trace
     if trace is None:
         raise ValueError("the emulator returned no trace")
-    network, weight = quantized.network, quantized.circuit.weight
+    network, weight = quantized.network, quantized.weight
     return Content(
         manifest=_manifest(quantized)
         | {"golden": {"samples": golden_bias.mantissa.shape[0], "steps": GOLDEN_STEPS}},
-        weight=weight,
-        exponents=np.full(weight.nnz, quantized.circuit.weight_exponent, dtype=np.int32),
+        weight=csr_matrix((quantized.held, weight.indices, weight.indptr), shape=weight.shape),
+        exponents=quantized.synapse_exponents,
         # The counters see a spike one step late.
         golden={
             "mantissa": golden_bias.mantissa,

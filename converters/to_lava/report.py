@@ -3,6 +3,7 @@
 from mep_neuro.chip.lif.quantize import QuantizedLif
 from mep_neuro.chip.precision import weight_scale
 from mep_neuro.chip.quantize import Quantized
+from mep_neuro.chip.weights import weight_grid
 from mep_neuro.converters.to_lava.bundle import QuantizedNetwork
 from mep_neuro.simulation.conversion import ConversionReport
 
@@ -10,13 +11,12 @@ from mep_neuro.simulation.conversion import ConversionReport
 def sigma_delta_report(quantized: Quantized) -> ConversionReport:
     """Of EPSigmaDelta neurons."""
     inner, outer = _projections(quantized)
-    half = {name: quantized.weight_step / 2 / weight_scale(quantized, name) for name in inner}
     return ConversionReport(
         target="lava",
         exact=("every integer of every step equals the emulator's ('loihi-emulator')",),
         approximated=(
             *(f"population '{name}': rates in steps of 1/{quantized.s_max}" for name in quantized.names),
-            *(f"projection '{name}': weights rounded by at most {half[name]:g}" for name in inner),
+            *_rounding(quantized, inner),
         ),
         dropped=(
             *outer,
@@ -28,7 +28,6 @@ def sigma_delta_report(quantized: Quantized) -> ConversionReport:
 
 def lif_report(quantized: QuantizedLif) -> ConversionReport:
     """Of Lava's stock LIF neurons."""
-    half = 2.0 ** (8 - quantized.weight_bits) / quantized.weight_scale
     inner, outer = _projections(quantized)
     return ConversionReport(
         target="lava",
@@ -38,7 +37,7 @@ def lif_report(quantized: QuantizedLif) -> ConversionReport:
                 f"population '{name}': a rate s as s / {quantized.interval} spikes a step"
                 for name in quantized.names
             ),
-            *(f"projection '{name}': weights rounded by at most {half:.3g}" for name in inner),
+            *_rounding(quantized, inner),
         ),
         dropped=(
             *outer,
@@ -58,3 +57,12 @@ def _projections(quantized: QuantizedNetwork) -> tuple[list[str], list[str]]:
         if name not in inner
     ]
     return inner, outer
+
+
+def _rounding(quantized: QuantizedNetwork, inner: list[str]) -> list[str]:
+    """Half a step of what a synapse holds."""
+    step, _ = weight_grid(quantized.profile, quantized.weight_bits)
+    return [
+        f"projection '{name}': weights rounded by at most {step / 2 / weight_scale(quantized, name):.3g}"
+        for name in inner
+    ]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from mep_neuro.chip.lif.quantize import QuantizedLif
@@ -43,7 +44,7 @@ def report(quantized: Quantized | QuantizedLif) -> tuple[ProjectionPrecision, ..
     """
     inputs = quantized.network.input.name in quantized.offsets
     exact = real_weights(quantized.network, inputs_on_chip=inputs)
-    weight = _held(quantized)
+    weight = _between_first_neurons(quantized, quantized.held)
     _, high = weight_grid(quantized.profile, quantized.weight_bits)
     rows = []
     for name, projection in quantized.network.projections.items():
@@ -85,26 +86,17 @@ def with_rounded(quantized: Quantized | QuantizedLif, projection: str) -> Networ
 
 def weight_scale(quantized: Quantized | QuantizedLif, projection: str) -> float:
     """What a synapse of a projection holds for the weight 1."""
-    if isinstance(quantized, Quantized):
-        return 2.0 ** (quantized.weight_exponent + _finer(quantized, projection))
-    return quantized.weight_scale
-
-
-def _finer(quantized: Quantized, projection: str) -> int:
-    """How many bits its synapses shift down; 0 where all its weights became 0."""
     ends = quantized.network.projections[projection]
     rows, columns = (
-        slice(quantized.offsets[name], quantized.offsets[name] + quantized.network.populations[name].size)
-        for name in (ends.post, ends.pre)
+        slice(start, start + quantized.network.populations[name].size)
+        for name, start in ((name, quantized.offsets[name]) for name in (ends.post, ends.pre))
     )
-    matrix = quantized.weight
-    shifts = csr_matrix((-quantized.synapse_exponents, matrix.indices, matrix.indptr), shape=matrix.shape)
-    return int(shifts[rows, columns].max())
+    shifts = _between_first_neurons(quantized, -quantized.synapse_exponents)[rows, columns]
+    return quantized.weight_scale * 2.0 ** int(shifts.max())  # one for all; 0 where all weights became 0
 
 
-def _held(quantized: Quantized | QuantizedLif) -> csr_matrix:
-    """Integer weights between the units, as synapses hold them; of pairs those between first neurons."""
-    if isinstance(quantized, Quantized):
-        matrix = quantized.weight
-        return csr_matrix((quantized.held, matrix.indices, matrix.indptr), shape=matrix.shape)
-    return quantized.circuit.weight[: quantized.size, : quantized.size]
+def _between_first_neurons(quantized: Quantized | QuantizedLif, values: NDArray[np.int32]) -> csr_matrix:
+    """Values of the stored weights between units, shape (size, size); of pairs between the first neurons."""
+    weight = quantized.weight
+    matrix = csr_matrix((values, weight.indices, weight.indptr), shape=weight.shape)
+    return matrix[: quantized.size, : quantized.size]

@@ -78,7 +78,7 @@ def quantize(
         bounds = {"sum": sum_limit(profile) >> state_bits, "dendrite": dendrite_limit(profile) // threshold}
         weight_exponent, limited_by = _largest_exponent(grid, room, bounds)
     check_exponent(network, grid.largest, weight_exponent, leak_shift, grid.high, room, profile)
-    weight = grid.rounded(weight_exponent)
+    weight = grid.rounded(2.0**weight_exponent)
     check_sums(weight, names, starts, state_bits, profile)
     most = largest_message(weight, names, starts, profile, threshold if message_max is None else message_max)
     return Quantized(
@@ -93,7 +93,7 @@ def quantize(
         names=names,
         offsets=offsets,
         weight=weight,
-        synapse_exponents=grid.exponents(weight, weight_exponent),
+        synapse_exponents=grid.exponents(weight, 2.0**weight_exponent),
         limited_by=limited_by,
     )
 
@@ -105,6 +105,6 @@ def _largest_exponent(grid: WeightGrid, room: int, bounds: Mapping[str, int]) ->
     fit = fitting_exponent(grid.largest, grid.high)
     exponent, limited_by = (fit, "weight") if fit <= room else (room, "membrane")
     name = min(bounds, key=lambda each: bounds[each])
-    while int(row_sums(grid.rounded(exponent)).max()) > bounds[name]:
+    while int(row_sums(grid.rounded(2.0**exponent)).max()) > bounds[name]:
         exponent, limited_by = exponent - 1, name
     return exponent, limited_by

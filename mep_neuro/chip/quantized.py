@@ -99,6 +99,11 @@ class Quantized:
         return weight_grid(self.profile, self.weight_bits)[1]
 
     @property
+    def weight_scale(self) -> float:
+        """Integer weight of the weight 1."""
+        return 2.0**self.weight_exponent
+
+    @property
     def held(self) -> NDArray[np.int32]:
         """The stored weights as synapses hold them, in the order of weight.data."""
         found: NDArray[np.int32] = self.weight.data << -self.synapse_exponents

@@ -36,7 +36,7 @@ def weight_grid(profile: ChipProfile, weight_bits: int) -> tuple[int, int]:
 
 
 class WeightGrid:
-    """The integers that a chip offers the weights of a network, at any scale 2^-E of the membrane.
+    """The integers that a chip offers the weights of a network, at any scale of the membrane.
 
     A chip holds a weight of fewer bits than its own with zeros below: at 8 bits an even number, at 4 a
     multiple of 32. A synapse's exponent -x shifts what it adds to the dendrite x bits down, which is exact as
@@ -72,23 +72,22 @@ class WeightGrid:
         """Largest |weight|."""
         return float(np.abs(self._matrix.data).max(initial=0.0))
 
-    def rounded(self, exponent: int) -> csr_matrix:
-        """The weights in units of 2^-exponent, int32; those that round to 0 are not stored."""
-        return rounded(self._matrix, 2.0**exponent, self.step >> -self._of(self._matrix, exponent))
+    def rounded(self, scale: float) -> csr_matrix:
+        """The weights in units of 1 / scale, int32; those that round to 0 are not stored."""
+        matrix, step = self._matrix, self.step >> -self.exponents(self._matrix, scale)
+        data = (np.rint(matrix.data * scale / step) * step).astype(np.int32)
+        weight = csr_matrix((data, matrix.indices.copy(), matrix.indptr.copy()), shape=matrix.shape)
+        weight.eliminate_zeros()
+        return weight
 
-    def exponents(self, weight: csr_matrix, exponent: int) -> NDArray[np.int32]:
-        """Exponent of each stored weight of `rounded(exponent)`, 0 or below: it is held as weight 2^-that."""
-        return self._of(weight, exponent)
-
-    def _of(self, matrix: csr_matrix, exponent: int) -> NDArray[np.int32]:
-        room = [[self._room(each, exponent) for each in row] for row in self._largest.tolist()]
-        own: NDArray[np.int32] = -np.array(room, dtype=np.int32)[self._pairs(matrix)]
+    def exponents(self, weight: csr_matrix, scale: float) -> NDArray[np.int32]:
+        """Exponent of each stored weight of `rounded(scale)`, 0 or below: it is held as weight 2^-that."""
+        room = [[self._room(each * scale) for each in row] for row in self._largest.tolist()]
+        own: NDArray[np.int32] = -np.array(room, dtype=np.int32)[self._pairs(weight)]
         return own
 
-    def _room(self, largest: float, exponent: int) -> int:
-        if largest == 0.0:
-            return 0
-        return min(max(fitting_exponent(largest, self.high) - exponent, 0), self._most)
+    def _room(self, largest: float) -> int:
+        return min(max(fitting_exponent(largest, self.high), 0), self._most) if largest > 0.0 else 0
 
     def _pairs(self, matrix: csr_matrix) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Population after and before each stored weight."""
@@ -97,14 +96,3 @@ class WeightGrid:
             np.searchsorted(self._starts, rows, side="right") - 1,
             np.searchsorted(self._starts, matrix.indices, side="right") - 1,
         )
-
-
-def rounded(matrix: csr_matrix, scale: float, step: int | NDArray[np.int32]) -> csr_matrix:
-    """Weights at a scale, rounded to the nearest multiple of the step, which may be each weight's own.
-
-    int32, zeros left out.
-    """
-    data = (np.rint(matrix.data * scale / step) * step).astype(np.int32)
-    weight = csr_matrix((data, matrix.indices.copy(), matrix.indptr.copy()), shape=matrix.shape)
-    weight.eliminate_zeros()
-    return weight

@@ -11,6 +11,8 @@ import pytest
 
 from mep_neuro.chip.backend import run as run_emulator
 from mep_neuro.chip.lif import backend as lif_backend
+from mep_neuro.chip.lif.quantize import quantize_lif
+from mep_neuro.chip.profile import read_profile
 from mep_neuro.converters.to_lava import bundle, bundle_lif
 from mep_neuro.converters.to_lava.backend import convert, run
 from mep_neuro.converters.to_lava.environment import LavaEnvironment, find
@@ -40,6 +42,7 @@ def layered(seed: int) -> Network:
         f"{pre}_{post}": {"pre": pre, "post": post, "connector": {"type": "dense"}}
         for pre, post in pairwise(sizes)
     }
+    projections["b_out"]["weight"] = {"gain": 0.1}  # small: held finer, with an exponent of their own
     neurons = {"u": {"activation": "hard_sigmoid"}}
     mapping = {"name": "tested", "neurons": neurons, "populations": populations, "projections": projections}
     return build(NetworkSpec.model_validate(mapping), seed=seed)
@@ -67,11 +70,13 @@ def test_stock_lif_spikes_as_the_emulator_and_an_altered_threshold_is_caught(
     for module in (lif_backend, bundle_lif):
         monkeypatch.setattr(module, "WARM_UP", 64)
         monkeypatch.setattr(module, "COUNTED", 256)
+    options = RunOptions(neuron="lif", widths={"weight_bits": 5})
+    assert quantize_lif(layered(13), read_profile("loihi2"), weight_bits=5).synapse_exponents.min() < -1
     x = np.random.default_rng(6).random((2, 5))
-    own = run(layered(13), x, RunOptions(neuron="lif"))
+    own = run(layered(13), x, options)
     assert own.counts["lava_mismatches"] == 0
     assert own.counts["spikes_per_neuron"] > 0.5
-    expected = run_emulator(layered(13), x, RunOptions(neuron="lif"))
+    expected = run_emulator(layered(13), x, options)
     for name in ("a", "b", "out"):
         np.testing.assert_array_equal(own.rates[name], expected.rates[name])
     copytree(bundle.RUNNER, tmp_path / "runner")
@@ -80,7 +85,7 @@ def test_stock_lif_spikes_as_the_emulator_and_an_altered_threshold_is_caught(
     assert text.count(good) == 1
     file.write_text(text.replace(good, '**{**bundle.manifest["registers"], "du": 4095},'))
     monkeypatch.setattr(bundle, "RUNNER", tmp_path / "runner")
-    assert run(layered(13), x, RunOptions(neuron="lif")).counts["lava_mismatches"] > 0
+    assert run(layered(13), x, options).counts["lava_mismatches"] > 0
 
 
 def test_a_run_configuration_that_is_not_there_is_refused(

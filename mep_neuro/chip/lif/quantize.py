@@ -12,7 +12,7 @@ from mep_neuro.chip.pairs import in_pairs
 from mep_neuro.chip.profile import ChipProfile
 from mep_neuro.chip.ranges import check_finite, check_units
 from mep_neuro.chip.rows import by_population, constant_currents, first_rows
-from mep_neuro.chip.weights import real_weights, rounded, weight_grid
+from mep_neuro.chip.weights import WeightGrid, real_weights
 from mep_neuro.errors import ChipRangeError
 from mep_neuro.neurons.lif_integer import ALIGN_BITS, DECAY_BITS, IntegerLif
 from mep_neuro.simulation.network import Network
@@ -62,6 +62,7 @@ class QuantizedLif:
             where that is on the chip.
         offsets: First row of each.
         circuit: The integers.
+        synapse_exponents: Power of two of each stored weight, as of `Quantized`.
         limited_by: What fixed the scale: 'weight', 'sum' (of a row), 'threshold' or 'bias'.
     """
 
@@ -74,6 +75,7 @@ class QuantizedLif:
     names: tuple[str, ...]
     offsets: Mapping[str, int]
     circuit: LifCircuit
+    synapse_exponents: NDArray[np.int32]
     limited_by: str
 
     @property
@@ -86,6 +88,17 @@ class QuantizedLif:
     def size(self) -> int:
         """Number of units; with `clamp` each one that settles has a second neuron."""
         return (self.circuit.size + self.inputs) // 2 if self.clamp else self.circuit.size
+
+    @property
+    def weight(self) -> csr_matrix:
+        """Weights between the neurons, int32, rows post, columns pre."""
+        return self.circuit.weight
+
+    @property
+    def held(self) -> NDArray[np.int32]:
+        """The stored weights as synapses hold them, in the order of weight.data."""
+        found: NDArray[np.int32] = self.weight.data << -self.synapse_exponents
+        return found
 
     @property
     def unit_current(self) -> float:
@@ -170,12 +183,16 @@ def quantize_lif(
     weight_bits = profile.number("weight_bits") if weight_bits is None else weight_bits
     _check_parameters(profile, weight_bits, current_shift, interval)
     matrix = real_weights(network, inputs_on_chip=inputs_on_chip)
-    if clamp:
-        matrix = in_pairs(matrix, network.input.size if inputs_on_chip else 0, second_sign=-1.0)
-    step, high = weight_grid(profile, weight_bits)
-    vth, limited_by = _threshold(matrix, high, current_shift, interval, profile)
-    weight = rounded(matrix, _scale(vth, current_shift, interval), step)
     offsets = first_rows(network, inputs_on_chip=inputs_on_chip)
+    starts = list(offsets.values())
+    if clamp:
+        inputs, units = network.input.size if inputs_on_chip else 0, matrix.shape[0]
+        matrix = in_pairs(matrix, inputs, second_sign=-1.0)
+        starts += [units - inputs + offsets[p.name] for p in network.dynamic]
+    grid = WeightGrid(matrix, starts, profile, weight_bits)
+    vth, limited_by = _threshold(matrix, grid.high, current_shift, interval, profile)
+    scale = _scale(vth, current_shift, interval)
+    weight = grid.rounded(scale)
     du = (1 << (DECAY_BITS - current_shift)) - 1
     return QuantizedLif(
         network=network,
@@ -187,6 +204,7 @@ def quantize_lif(
         names=tuple(offsets),
         offsets=offsets,
         circuit=LifCircuit(IntegerLif(du=du, dv=0, vth=vth), weight),
+        synapse_exponents=grid.exponents(weight, scale),
         limited_by=limited_by,
     )
 

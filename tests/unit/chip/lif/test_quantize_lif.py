@@ -121,6 +121,24 @@ def test_what_does_not_fit_is_refused() -> None:
         quantize_lif(network(model="sigma_delta"), LOIHI2)
 
 
+def test_small_weights_are_held_finer() -> None:
+    source = network(gain=0.5)
+    arrays = source.arrays()
+    strong = source.with_arrays(
+        arrays | {"projections.a_out.weight": arrays["projections.a_out.weight"] / 20}
+    )
+    stimulus = present(strong, np.random.default_rng(5).random((3, 3)))
+    q = quantize_lif(strong, LOIHI2, weight_bits=4, inputs_on_chip=True)
+    assert set(q.synapse_exponents) == {0, -5}
+    assert not (q.held % 32).any()
+    assert np.abs(q.held).max() <= 224
+    np.testing.assert_array_equal(q.held >> -q.synapse_exponents, q.weight.data)
+    # The read-out's weights, a twentieth, are there, in both directions and of both neurons.
+    assert set(np.unique(q.weight.nonzero()[0])) == set(range(3, q.circuit.size))
+    exact = rates(quantize_lif(strong, LOIHI2, inputs_on_chip=True), stimulus)
+    np.testing.assert_allclose(rates(q, stimulus)[:, 6:], exact[:, 6:], atol=0.05)
+
+
 def test_lif_neurons_of_a_file_go_the_same_way_as_rate_units() -> None:
     features = np.random.default_rng(4).random((3, 3))
     asked = run(network(), features, RunOptions(neuron="lif"))
