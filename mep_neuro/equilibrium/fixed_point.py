@@ -17,6 +17,7 @@ class FixedPoint:
         steps: Steps each sample took (block updates of all populations), shape (batch,).
         tolerance: What the residual was to fall below; of spiking neurons what their read-out can tell.
         events: Synaptic events of each sample, shape (batch,); None where the solver counts none.
+        slots: Whether the steps are the slots of a spiking phase, which ends with the last of them.
     """
 
     states: Mapping[str, Tensor]
@@ -24,6 +25,7 @@ class FixedPoint:
     steps: Tensor
     tolerance: float
     events: Tensor | None = None
+    slots: bool = False
 
     @property
     def settled(self) -> Tensor:
@@ -37,12 +39,15 @@ class FixedPoint:
             return f"not measured: {int(self.steps.max())} steps, as the file says"
         missed = int((~self.settled).sum())
         worst, steps = float(self.residual.max()), int(self.steps.max())
+        if self.slots:
+            length, limit, mend = f"{steps} slots", "what the read-out tells", "equilibrium.slots"
+        else:
+            length, limit, mend = f"{steps} steps", "tolerance", "max_steps"
         if missed == 0:
-            return (
-                f"settled: residual {worst:.1e} after at most {steps} steps (tolerance {self.tolerance:.0e})"
-            )
+            most = "" if self.slots else "at most "
+            return f"settled: residual {worst:.1e} after {most}{length} ({limit} {self.tolerance:.0e})"
         return (
-            f"not settled: {missed} of {len(self.residual)} samples after {steps} steps "
-            f"(residual {worst:.1e}, tolerance {self.tolerance:.0e}); "
-            "raise max_steps or lower the spectral bound"
+            f"not settled: {missed} of {len(self.residual)} samples after {length} "
+            f"(residual {worst:.1e}, {limit} {self.tolerance:.0e}); "
+            f"raise {mend} or lower the spectral bound"
         )

@@ -169,13 +169,14 @@ def nudged_phase(
     rest, responses = nudged_by(strength)
     means = {name: response.mean for name, response in responses.items()}
     resolved = free.point.tolerance if free.spiking else limits.tolerance
-    point = FixedPoint(means, rest.residual, rest.steps, resolved, rest.events)
+    point = FixedPoint(means, rest.residual, rest.steps, resolved, rest.events, free.spiking is not None)
     return Nudged(responses, point, strength, output, output_error, _SPAN[phases] * strength)
 
 
 def _point(model: EquilibriumNetwork, rest: Rest, tolerance: float) -> FixedPoint:
     states = dict(zip(model.settling, rest.states, strict=True))
-    return FixedPoint(states, rest.residual, rest.steps, tolerance, rest.events)
+    spikes = model.spiking is not None
+    return FixedPoint(states, rest.residual, rest.steps, tolerance, rest.events, spikes)
 
 
 def _limits(

@@ -102,6 +102,19 @@ def test_a_part_of_the_batch_may_settle() -> None:
     assert point.status.startswith("not settled: 1 of 3 samples after 9 steps (residual 3.0e-03,")
 
 
+def test_a_spiking_phase_speaks_of_its_slots() -> None:
+    residual = torch.tensor([1e-3, 7e-2])
+    point = FixedPoint({}, residual, torch.tensor([32, 32]), 5e-2, slots=True)
+    assert point.status == (
+        "not settled: 1 of 2 samples after 32 slots (residual 7.0e-02, what the read-out tells 5e-02); "
+        "raise equilibrium.slots or lower the spectral bound"
+    )
+    rested = FixedPoint({}, residual, torch.tensor([32, 32]), 1e-1, slots=True)
+    assert rested.status == "settled: residual 7.0e-02 after 32 slots (what the read-out tells 1e-01)"
+    free = free_phase(load("digits_mlp", neuron="sif"), torch.zeros(2, 64))
+    assert "after 128 slots" in free.point.status
+
+
 def test_a_residual_that_is_no_number_is_not_settled() -> None:
     point = FixedPoint({}, torch.tensor([1e-6, torch.nan]), torch.tensor([3, 9]), 1e-4)
     assert point.settled.tolist() == [True, False]
