@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mep_neuro.converters.to_brian2.choice import choose
 from mep_neuro.converters.to_brian2.converted import Converted
 from mep_neuro.converters.to_brian2.objects import Maker, code_object_class, import_brian2, require_runtime
+from mep_neuro.converters.to_brian2.order import Order
 from mep_neuro.converters.to_brian2.rates import rate_model
 from mep_neuro.converters.to_brian2.spiking.convert import spiking_model
 from mep_neuro.converters.to_brian2.standalone.program import Program
@@ -73,11 +74,10 @@ def convert(
     with _place(brian2, program):
         clock = brian2.Clock(dt=step * brian2.second, name="ep_clock" if program else "ep_clock*")
         maker = Maker(brian2, samples, clock, code_object_class(chosen), watched=program is not None)
-        common: dict[str, Any] = {"trace": trace, "dt": step, "target": chosen, "notes": notes}
-        common |= {"program": program, "dropped": _dropped(network)}
+        order = Order(step, chosen, notes, program, trace, _dropped(network))
         if is_spiking(network):
-            return spiking_model(maker, network, slots=length, signs=phases, **common)
-        return rate_model(maker, network, connectivity, **common)
+            return spiking_model(maker, network, length, phases, order)
+        return rate_model(maker, network, connectivity, order)
 
 
 def run(network: Network, features: NDArray[np.floating], options: RunOptions) -> Recording:

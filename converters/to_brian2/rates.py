@@ -4,57 +4,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mep_neuro.converters.to_brian2 import dense
-from mep_neuro.converters.to_brian2.converted import Converted, ProjectionTable
-from mep_neuro.converters.to_brian2.equations import identifiers, inner_projections
+from mep_neuro.converters.to_brian2.converted import Converted
+from mep_neuro.converters.to_brian2.equations import inner_projections
 from mep_neuro.converters.to_brian2.objects import Maker, part_names, projection_values
-from mep_neuro.converters.to_brian2.standalone.program import Program
+from mep_neuro.converters.to_brian2.order import Order, named
 from mep_neuro.converters.to_brian2.standalone.settle import TRACE
 from mep_neuro.simulation.conversion import ConversionReport
 from mep_neuro.simulation.network import Network, Projection
 
 
-def rate_model(
-    maker: Maker,
-    network: Network,
-    connectivity: str,
-    *,
-    trace: bool,
-    dt: float,
-    target: str,
-    notes: tuple[str, ...],
-    program: Program | None,
-    dropped: tuple[str, ...],
-) -> Converted:
+def rate_model(maker: Maker, network: Network, connectivity: str, order: Order) -> Converted:
     """The objects, in one Network.
 
     Args:
         maker: What they are made with.
         network: The network.
         connectivity: 'synapses', or 'dense' for products where a projection joins whole populations.
-        trace: Whether a standalone program records the rates.
-        dt: Time step, seconds.
-        target: Code generation target.
-        notes: How it was chosen.
-        program: The standalone program, or None.
-        dropped: What is kept outside Brian2.
+        order: What else is asked for.
     """
-    inner = inner_projections(network)
-    names = identifiers([p.name for p in network.dynamic] + [q.name for q in inner])
-    named = list(zip(inner, names[len(network.dynamic) :], strict=True))
-    groups = {
-        p.name: maker.neuron_group(p, name, part_names(named, p.name))
-        for p, name in zip(network.dynamic, names, strict=False)
-    }
-    products = {q.name for q in inner if connectivity == "dense" and dense.possible(network, q)}
+    populations, projections = named(network)
+    groups = {p.name: maker.neuron_group(p, name, part_names(projections, p.name)) for p, name in populations}
+    products = {q.name for q, _ in projections if connectivity == "dense" and dense.possible(network, q)}
     made, others = {}, []
-    for q, name in named:
+    for q, name in projections:
         ends = groups[q.pre], groups[q.post]
         if q.name in products:
             made[q.name], *more = dense.product(maker, q, name, *ends)
             others += more
         else:
             made[q.name] = maker.synapses(q, name, *ends)
-    if trace and program is not None:
+    if order.traced:
         others += [
             maker.brian2.StateMonitor(group, "r", record=True, when="end", name=f"{TRACE}{group.name}")
             for group in groups.values()
@@ -69,35 +48,25 @@ def rate_model(
         return found
 
     model = Converted(
-        network=maker.brian2.Network(
-            *groups.values(), *made.values(), *others, name="ep_network" if program else "ep_network*"
-        ),
-        populations=groups,
-        projections=ProjectionTable(made, network),
-        report=_report(network, products, target, dropped),
-        source=network,
-        samples=maker.samples,
-        dt=dt,
-        target=target,
-        notes=notes,
+        **order.attributes(maker, network, groups, made, others),
+        report=_report(network, products, order),
         weight_values=values,
-        program=program,
     )
-    if program is None:
+    if order.program is None:
         model.set_weights()
     return model
 
 
-def _report(network: Network, products: set[str], target: str, dropped: tuple[str, ...]) -> ConversionReport:
+def _report(network: Network, products: set[str], order: Order) -> ConversionReport:
     """Nothing is approximated: the equations and the solver are the reference's."""
     exact = [f"population '{p.name}': {p.activation} rate units, explicit Euler" for p in network.dynamic]
     inner = inner_projections(network)
     exact += [
         f"projection '{q.name}': {_feedback(q)}, feedback gain {q.feedback_gain:g}"
-        + (f", as a dense product in {_language(target)}" if q.name in products else "")
+        + (f", as a dense product in {_language(order.target)}" if q.name in products else "")
         for q in inner
     ]
-    return ConversionReport("brian2", exact=tuple(exact), dropped=dropped)
+    return ConversionReport("brian2", exact=tuple(exact), dropped=order.dropped)
 
 
 def _language(target: str) -> str:

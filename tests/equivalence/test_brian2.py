@@ -117,7 +117,8 @@ def test_every_membrane_at_every_step(name: str) -> None:
     assert deviation(ours, expected(network, features)) <= TOLERANCE
 
 
-@pytest.mark.slow  # compiles for about a minute the first time
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # Cython compiles a dozen modules, 7 s of CPU each, the first time
 @pytest.mark.parametrize("target", ["cython", "cpp_standalone"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_membrane_at_every_step_compiled(name: str, target: str) -> None:

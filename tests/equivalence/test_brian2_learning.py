@@ -234,7 +234,8 @@ PLANTED = {
 }
 
 
-@pytest.mark.slow  # compiles for about a quarter of a minute, once for each network
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # compiles for a quarter of a minute of CPU, once for each network
 @pytest.mark.parametrize("case", CASES)
 def test_every_weight_after_two_epochs_in_a_standalone_program(case: str) -> None:
     ours, plain = both(CASES[case](), target="cpp_standalone")

@@ -101,7 +101,8 @@ def test_every_spike_and_membrane_of_three_phases_in_one_run(neuron: str) -> Non
     assert recording.counts["messages per unit"] == pytest.approx(messages / units)
 
 
-@pytest.mark.slow  # compiles for minutes
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # Cython compiles a dozen modules, 7 s of CPU each, the first time
 @pytest.mark.parametrize("target", ["cython", "cpp_standalone"])
 @pytest.mark.parametrize("neuron", SPIKING_MODELS)
 def test_every_spike_and_membrane_compiled(neuron: str, target: str) -> None:

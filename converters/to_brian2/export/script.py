@@ -5,10 +5,11 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mep_neuro.converters.to_brian2.equations import identifiers, inner_projections, synapse_equations
+from mep_neuro.converters.to_brian2.equations import synapse_equations
 from mep_neuro.converters.to_brian2.export import template
 from mep_neuro.converters.to_brian2.export.units import Units, code, units
 from mep_neuro.converters.to_brian2.objects import has_one_gain, part_names
+from mep_neuro.converters.to_brian2.order import named
 from mep_neuro.converters.to_brian2.spiking.equations import synapse_text, unit_text
 from mep_neuro.converters.to_brian2.spiking.objects import has_own_feedback
 from mep_neuro.simulation.conversion import ConversionReport
@@ -102,13 +103,11 @@ def _kept(report: ConversionReport) -> str:
 
 
 def _objects(network: Network) -> str:
-    inner = inner_projections(network)
-    names = identifiers([p.name for p in network.dynamic] + [q.name for q in inner])
-    named = list(zip(inner, names[len(network.dynamic) :], strict=True))
+    populations, projections = named(network)
     lines: list[str] = []
-    for p, name in zip(network.dynamic, names, strict=False):
-        lines += _group(p, name, units(network, p, part_names(named, p.name)))
-    for q, name in named:
+    for p, name in populations:
+        lines += _group(p, name, units(network, p, part_names(projections, p.name)))
+    for q, name in projections:
         lines += _synapses(network, q, name)
     return "\n".join(f"    {line}".rstrip() for line in lines)
 

@@ -23,6 +23,8 @@ local (Muon, Dion, the spectral bound) is a consolidation, which happens outside
     checks         what is refused, by name
     metrics        accuracy, cost and settling of each epoch, from what the simulation recorded
     choice         which target
+    simulation     the objects and what runs them, on a target
+    numbers        weights and traces, as a RUN holds them and as the synapses do
     runtime        one run() shows all patterns
     standalone     a program that starts again where weights are consolidated
     trainer        the training: the interface that RUN folders are written through

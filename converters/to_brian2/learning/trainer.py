@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +11,12 @@ from mep_neuro.converters.to_brian2.backend import run
 from mep_neuro.converters.to_brian2.learning.checks import refuse_unlearnable
 from mep_neuro.converters.to_brian2.learning.choice import choose_for_training
 from mep_neuro.converters.to_brian2.learning.metrics import EpochMetrics
-from mep_neuro.converters.to_brian2.learning.objects import Maker, make_plastic
-from mep_neuro.converters.to_brian2.learning.plastic import Plastic
-from mep_neuro.converters.to_brian2.learning.runtime import Runtime
+from mep_neuro.converters.to_brian2.learning.numbers import Numbers
 from mep_neuro.converters.to_brian2.learning.schedule import Schedule, schedule
-from mep_neuro.converters.to_brian2.learning.standalone import Standalone
+from mep_neuro.converters.to_brian2.learning.simulation import simulation
 from mep_neuro.converters.to_brian2.learning.timetable import Timetable, timetable
-from mep_neuro.converters.to_brian2.learning.told import namespace, shown
-from mep_neuro.converters.to_brian2.objects import code_object_class, import_brian2, require_runtime
-from mep_neuro.converters.to_brian2.standalone.program import Program
+from mep_neuro.converters.to_brian2.learning.told import shown
+from mep_neuro.converters.to_brian2.objects import import_brian2
 from mep_neuro.equilibrium.consolidation import Consolidator
 from mep_neuro.errors import SettleError
 from mep_neuro.simulation.network import Network
@@ -80,13 +76,11 @@ class Trainer:
         self.target, self.notes = choose_for_training(brian2, network, steps, target)
         self._consolidation = Consolidator(network)
         arrays: dict[str, Array] = shown(network, np.asarray(features, dtype=np.float64), self.plan)
-        if self.target == "cpp_standalone":
-            self._simulation = self._standalone(brian2, times, step, arrays)
-        else:
-            require_runtime(brian2)
-            self.plastic: Plastic = self._make(brian2, times, step, arrays)
-            self._simulation = Runtime(brian2, self.plastic, self.target)
-        self._write(network.arrays())
+        self.plastic, self._simulation = simulation(
+            brian2, network, times, arrays, self._consolidation.weights, self.target
+        )
+        self._numbers = Numbers(network, self.plastic, self._simulation)
+        self._numbers.write(network.arrays())
         self._metrics = EpochMetrics(_tolerance(network, times))
         self._place = 0  # of the next pattern in the plan
         self._good: dict[str, Array] = {}  # numbers of the last good update
@@ -110,7 +104,7 @@ class Trainer:
     def prepare(self) -> None:
         """Bound the weights; once, before the first update."""
         if self._consolidation.active:
-            self._write(self._consolidation.begin(self.arrays()))
+            self._numbers.write(self._consolidation.begin(self.arrays()))
 
     def train(self, after: After = lambda record: None, updates: int | None = None) -> None:
         """Run the simulation to the end of the training.
@@ -146,52 +140,22 @@ class Trainer:
 
     def arrays(self) -> dict[str, Array]:
         """The present numbers by the names of `Network.arrays()`, float64."""
-        numbers = {name: np.array(array) for name, array in self._network.arrays().items()}
-        for name, place in self.plastic.places().items():
-            numbers[name] = self._shaped(name, self._simulation.read(*place))
-        return numbers
+        return dict(self._numbers.read())
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Everything but the weights that a resumed trainer needs."""
-        arrays: dict[str, NDArray[np.generic]] = {"trainer.sums": self._metrics.sums.copy()}
-        for name, group, variable in self.plastic.traces():
-            arrays[f"brian2.{name}.{variable}"] = self._simulation.read(group, variable)
-        return {**arrays, **self._consolidation.state()}
+        sums: dict[str, NDArray[np.generic]] = {"trainer.sums": self._metrics.sums.copy()}
+        return {**sums, **self._numbers.state(), **self._consolidation.state()}
 
     def load_state(self, update: int, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Go on from an update; the network given must have had the weights of that update."""
         self.update, self._place = update, self.plan.after(update)
         self._metrics.sums = np.array(arrays["trainer.sums"], dtype=np.float64)
-        for name, group, variable in self.plastic.traces():
-            self._simulation.write(group, variable, arrays[f"brian2.{name}.{variable}"])
+        self._numbers.load_state(arrays)
         if self.target != "cpp_standalone":  # whose program is told at each start
             for group in self.plastic.populations.values():
                 group.first = self._place
         self._consolidation.load_state(arrays)
-
-    def _make(self, brian2: Any, times: Timetable, step: float, arrays: Mapping[str, Array]) -> Plastic:
-        maker = Maker(
-            brian2=brian2,
-            network=self._network,
-            times=times,
-            dt=step,
-            code_class=code_object_class(self.target),
-            namespace=namespace(brian2, self._network, arrays, times, step),
-            main=brian2.Clock(dt=step * brian2.second, name="ep_clock*"),
-            tick=brian2.Clock(dt=step * times.unit * brian2.second, name="ep_tick*"),
-        )
-        made: Plastic = make_plastic(maker, self._consolidation.weights)
-        return made
-
-    def _standalone(
-        self, brian2: Any, times: Timetable, step: float, arrays: Mapping[str, Array]
-    ) -> Standalone:
-        program = Program(brian2, None)
-        with program.making():  # zeros, so that one program serves every order and every data of this size
-            blank = {name: np.zeros_like(array) for name, array in arrays.items()}
-            self.plastic = self._make(brian2, times, step, blank)
-        told = {f"{name}.values": array.ravel() for name, array in arrays.items()}
-        return Standalone(brian2, self.plastic, program, told)
 
     def _pieces(self, last: int) -> list[int]:
         """Patterns between the ends at which Python has something to do, up to an update."""
@@ -221,7 +185,7 @@ class Trainer:
         numbers = self.arrays()
         for name, values in numbers.items():
             if not np.isfinite(values).all():
-                self._write(self._good)
+                self._numbers.write(self._good)
                 raise SettleError(
                     f"{name}: not finite after update {self.update + 1}, the weights were left as they were; "
                     "lower learning.lr or nudge.beta"
@@ -229,15 +193,10 @@ class Trainer:
         self.update += 1
         consolidation = self._consolidation
         if consolidation.active and self.update % consolidation.period == 0:
-            places = self.plastic.places()
-            traces = {
-                name: self._shaped(name, self._simulation.read(places[name][0], "trace"))
-                for name in consolidation.weights
-            }
+            traces = self._numbers.traces(consolidation.weights)
             numbers = consolidation.step(numbers, traces, float(self.plan.factor[place]))
-            self._write(numbers)
-            for name in consolidation.weights:
-                self._simulation.write(places[name][0], "trace", np.zeros(len(places[name][0])))
+            self._numbers.write(numbers)
+            self._numbers.clear_traces(consolidation.weights)
         self._good = numbers
         epoch, left = divmod(self.update, self.updates_per_epoch)
         if left:
@@ -245,24 +204,6 @@ class Trainer:
         times, radius = self.plastic.times, consolidation.radius
         record: dict[str, float] = self._metrics.take(epoch, self.update, times, radius)
         return record
-
-    def _shaped(self, name: str, values: Array) -> Array:
-        """Values of each synapse (or unit) as the array that a RUN holds."""
-        kind, part, _ = name.split(".")
-        if kind == "populations":
-            return values
-        projection = self._network.projections[part]
-        shaped = np.empty(projection.weight.size)
-        shaped[projection.synapses.slot] = values
-        return shaped.reshape(projection.weight.shape)
-
-    def _write(self, numbers: Mapping[str, Array]) -> None:
-        for name, (group, variable) in self.plastic.places().items():
-            kind, part, _ = name.split(".")
-            values = numbers[name].ravel()
-            if kind == "projections":
-                values = values[self._network.projections[part].synapses.slot]
-            self._simulation.write(group, variable, values)
 
 
 def _encoded(network: Network, features: NDArray[np.floating]) -> Network:

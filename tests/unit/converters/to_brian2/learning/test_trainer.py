@@ -19,6 +19,8 @@ from mep_neuro.equilibrium.backprop import backpropagation
 from mep_neuro.equilibrium.certificate import SLACK
 from mep_neuro.errors import SettleError, UnknownBackendError, UnsupportedError
 from mep_neuro.simulation.build import build
+from mep_neuro.simulation.network import Network
+from mep_neuro.simulation.override import network_with_neuron
 from mep_neuro.topology.reader import read_spec
 
 XOR: DataSet = load_data("xor")
@@ -153,7 +155,30 @@ def test_a_trainer_is_reached_from_python_and_says_its_target() -> None:
     assert set(made.predict(XOR.x_test)) <= {0, 1}
 
 
-@pytest.mark.slow  # compiles
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # compiles
+@pytest.mark.parametrize("neuron", ["rate", "sif"])
+def test_a_standalone_training_goes_on_from_its_state(neuron: str) -> None:
+    network = network_with_neuron(build(read_spec(mapping(equilibrium={"slots": 20}))), neuron)
+
+    def made(numbers: Network) -> Trainer:
+        return Trainer(numbers, XOR.x_train, XOR.y_train, epochs=3, target="cpp_standalone")
+
+    whole, first = made(network), made(network)
+    for each in (whole, first):
+        each.prepare()
+    whole.train()
+    first.train(updates=3)  # in the middle of an epoch, and between two consolidations
+    second = made(network.with_arrays(first.arrays()))
+    second.load_state(3, first.state())
+    second.train()
+    assert second.finished
+    assert change(first.arrays(), second.arrays()) > 1e-2
+    assert change(whole.arrays(), second.arrays()) == 0.0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # compiles
 def test_a_standalone_program_is_the_same_training() -> None:
     network = build(read_spec(mapping()))
     standalone = Trainer(network, XOR.x_train, XOR.y_train, epochs=3, target="cpp_standalone")
