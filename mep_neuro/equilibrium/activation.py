@@ -11,6 +11,7 @@ a contrast is a small difference of nearly equal numbers, and layers far from th
 respond by 1e-7 and less.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -20,6 +21,8 @@ from torch import Tensor
 
 _TANH_LIMIT = 16.0  # tanh is 1 to float64 rounding beyond; cosh(2 * 16) stays finite in float32
 
+CLAMP, TANH, SIGMOID = 0, 1, 2
+
 LINEAR_EXPONENT = 40
 """A half-difference of 2**-40 and less is its slope times the current's: its square is below rounding."""
 
@@ -28,7 +31,8 @@ class Rho(NamedTuple):
     """An activation: `rate(v)`, `pair(a, u)` giving (mean, half), and `half_at(a)` giving u -> half.
 
     `slope(a)` is what half / u tends to as u tends to 0; at a kink, the mean of both sides.
-    `overwrite(v)` is `rate(v)` in v's own memory.
+    `overwrite(v)` is `rate(v)` in v's own memory. Compiled loops take it as numbers: `kind` CLAMP to
+    [low, high], TANH or SIGMOID, with half-differences held times 2**exponent.
     """
 
     rate: Callable[[Tensor], Tensor]
@@ -36,6 +40,10 @@ class Rho(NamedTuple):
     half_at: Callable[[Tensor], Callable[[Tensor], Tensor]]
     slope: Callable[[Tensor], Tensor]
     overwrite: Callable[[Tensor], Tensor]
+    kind: int
+    low: float = -math.inf
+    high: float = math.inf
+    exponent: int = 0
 
 
 def _clamp_pair(a: Tensor, up: Tensor, down: Tensor) -> tuple[Tensor, Tensor]:
@@ -123,8 +131,8 @@ def held_at(rho: Rho, exponent: int) -> Rho:
     if exponent == 0:
         return rho
     if exponent >= LINEAR_EXPONENT:
-        return Rho(
-            rho.rate, partial(_linear_pair, rho), partial(_linear_half_at, rho), rho.slope, rho.overwrite
+        return rho._replace(
+            pair=partial(_linear_pair, rho), half_at=partial(_linear_half_at, rho), exponent=exponent
         )
     down, up = 2.0**-exponent, 2.0**exponent
 
@@ -136,7 +144,7 @@ def held_at(rho: Rho, exponent: int) -> Rho:
         half = rho.half_at(a)
         return lambda u: half(u * down).mul_(up)
 
-    return Rho(rho.rate, pair, half_at, rho.slope, rho.overwrite)
+    return rho._replace(pair=pair, half_at=half_at, exponent=exponent)
 
 
 def _linear_pair(rho: Rho, a: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
@@ -153,11 +161,18 @@ def _clamp_(v: Tensor) -> Tensor:
 
 RHO: dict[str, Rho] = {
     "hard_sigmoid": Rho(
-        _hard_sigmoid, _hard_sigmoid_pair, _hard_sigmoid_half_at, _hard_sigmoid_slope, _clamp_
+        _hard_sigmoid,
+        _hard_sigmoid_pair,
+        _hard_sigmoid_half_at,
+        _hard_sigmoid_slope,
+        _clamp_,
+        CLAMP,
+        0.0,
+        1.0,
     ),
-    "relu": Rho(torch.relu, _relu_pair, _relu_half_at, _relu_slope, torch.relu_),
-    "tanh": Rho(torch.tanh, _tanh_pair, _tanh_half_at, _tanh_slope, torch.tanh_),
-    "sigmoid": Rho(torch.sigmoid, _sigmoid_pair, _sigmoid_half_at, _sigmoid_slope, torch.sigmoid_),
+    "relu": Rho(torch.relu, _relu_pair, _relu_half_at, _relu_slope, torch.relu_, CLAMP, 0.0),
+    "tanh": Rho(torch.tanh, _tanh_pair, _tanh_half_at, _tanh_slope, torch.tanh_, TANH),
+    "sigmoid": Rho(torch.sigmoid, _sigmoid_pair, _sigmoid_half_at, _sigmoid_slope, torch.sigmoid_, SIGMOID),
     # Clones: a state is written in place where nothing reads the current again.
-    "linear": Rho(torch.clone, _linear_states, lambda a: torch.clone, torch.ones_like, torch.clone),
+    "linear": Rho(torch.clone, _linear_states, lambda a: torch.clone, torch.ones_like, torch.clone, CLAMP),
 }

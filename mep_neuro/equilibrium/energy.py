@@ -3,8 +3,8 @@
     E(s) = sum_i k_i [ G(s_i) - b_i s_i ] - sum_synapses k_post s_post w s_pre
 
 with G' the inverse of rho, k the energy weight relative to the output, and b the bias plus the
-current of the clamped input. Block updates never raise E; inside a lattice, where all units move
-at once, it falls while the coupled map has no eigenvalue below -1.
+current of the clamped input. Block updates never raise E, nor do those of one unit after the other inside a
+lattice; where all units of a lattice move at once it falls while the map has no eigenvalue below -1.
 
 Source: design, 'Words and equations'; Hopfield 1984, equation 7, for G.
 """

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from mep_neuro.equilibrium.form import Form
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.modes import Mode
 from mep_neuro.equilibrium.moment import DROPOUT, draws
@@ -45,6 +46,11 @@ class Gated:
     def gap(self, block: int, new: Tensor, old: Tensor) -> Tensor:
         """As the mode's."""
         return self._mode.gap(block, new, old)
+
+    def form(self, block: int) -> Form | None:
+        """The mode's, with the block's gate."""
+        form = self._mode.form(block)
+        return None if form is None else form._replace(gate=self._gates[block])
 
     def keep(self, rows: Tensor) -> "Gated":
         """The mode for some of the samples."""
@@ -77,6 +83,10 @@ class Competing:
     def gap(self, block: int, new: Tensor, old: Tensor) -> Tensor:
         """As the mode's."""
         return self._mode.gap(block, new, old)
+
+    def form(self, block: int) -> Form | None:
+        """The mode's, and None where units compete: who wins depends on all of them."""
+        return self._mode.form(block) if self._counts[block] is None else None
 
     def keep(self, rows: Tensor) -> "Competing":
         """The mode for some of the samples; dropout's gates are the same for all."""

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from mep_neuro.equilibrium.in_lattice import InLattice
 from mep_neuro.equilibrium.modes import Mode
-from mep_neuro.equilibrium.solver import complete, current_into, some_of
+from mep_neuro.equilibrium.solver import complete, current_into, some_of, sum_of
 from mep_neuro.equilibrium.solver import residual as residual_of
 from mep_neuro.equilibrium.system import System
 
@@ -44,6 +45,7 @@ class Lean:
         own = [None if s is None else s.clone() for s in states]
         self.states = complete(system, own, drive)
         self._order = range(len(self.states)) if forth else range(len(self.states))[::-1]
+        self._upwards = forth
         batch = self.states[0].shape[-2]
         self._rows, self._at_once = torch.arange(batch), -(-batch // PARTS)
 
@@ -75,10 +77,26 @@ class Lean:
         states = [s.index_select(-2, rows) for s in self.states]
         largest: Tensor | None = None
         for block in self._order:
-            new = mode.activate(block, current_into(system, block, drive, states))
-            distance = mode.distance(block, new, states[block])
+            new, distance = self._update(system, mode, block, drive, states)
             largest = distance if largest is None else largest.maximum(distance)
             states[block] = new
             self.states[block].index_copy_(-2, rows, new)
         assert largest is not None  # a system has a block
         return largest
+
+    def _update(
+        self,
+        system: System,
+        mode: Mode,
+        block: int,
+        drive: Sequence[Tensor | None],
+        states: Sequence[Tensor],
+    ) -> tuple[Tensor, Tensor]:
+        """New states of one block, and the largest change of each sample."""
+        lattice, form = system.lattices[block], mode.form(block)
+        if lattice is None or form is None:
+            new = mode.activate(block, current_into(system, block, drive, states))
+            return new, mode.distance(block, new, states[block])
+        within = InLattice(lattice.map, form, drive[block], states[block], upwards=self._upwards)
+        change = within.sweep(sum_of(system.others(block), None, states))
+        return within.state, change

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from mep_neuro.equilibrium.activation import Rho
+from mep_neuro.equilibrium.couplings.units_first import chosen
+from mep_neuro.equilibrium.form import HALF, PAIR, RATE, Form
 
 PIECE = 2**13
 """Numbers worked on at once where temporaries would else be as large as the states; 32 kB in float32."""
@@ -25,6 +27,9 @@ class Mode(Protocol):
     def gap(self, block: int, new: Tensor, old: Tensor) -> Tensor:
         """Difference of each unit, shape (batch, n); `distance` is its largest."""
 
+    def form(self, block: int) -> Form | None:
+        """The block as numbers for a loop that takes unit by unit; None where it has no such form."""
+
     def keep(self, rows: Tensor) -> "Mode":
         """The same mode for some of the samples."""
 
@@ -34,6 +39,7 @@ class Single:
 
     def __init__(self, rhos: list[Rho]) -> None:
         """Take the activation of each block."""
+        self._rhos = rhos
         self._rates = [rho.rate for rho in rhos]
         self._overwrites = [rho.overwrite for rho in rhos]
 
@@ -52,6 +58,10 @@ class Single:
     def gap(self, block: int, new: Tensor, old: Tensor) -> Tensor:
         """|new - old| of each unit."""
         return _gap(new, old)
+
+    def form(self, block: int) -> Form | None:
+        """States from currents."""
+        return Form(RATE, self._rhos[block])
 
     def keep(self, rows: Tensor) -> "Single":
         """Nothing here depends on the sample."""
@@ -100,6 +110,10 @@ class Mirrored:
         gap = _gap(new, old)
         return torch.maximum(gap[0], gap[1] * self._weights[block] / self._size.unsqueeze(-1))
 
+    def form(self, block: int) -> Form | None:
+        """Pairs from pairs."""
+        return Form(PAIR, self._rhos[block], self._weights[block], lambda: self._size)
+
     def keep(self, rows: Tensor) -> "Mirrored":
         """The mode for some of the samples."""
         return Mirrored(self._rhos, self._weights, partial(self._size.__getitem__, rows))
@@ -135,6 +149,10 @@ class Pair:
         plus, minus = new - old
         half = (plus - minus).abs_() * self._weights[block] / (2 * self._size.unsqueeze(-1))
         return torch.maximum((plus + minus).abs_() / 2, half)
+
+    def form(self, block: int) -> Form | None:
+        """None: the distance takes both states of a unit together."""
+        return None
 
     def keep(self, rows: Tensor) -> "Pair":
         """The mode for some of the samples."""
@@ -180,9 +198,14 @@ class Frozen:
         """Weighted difference of each unit, in units of the nudge."""
         return _gap(new, old) * self._weights[block] / self._size.unsqueeze(-1)
 
+    def form(self, block: int) -> Form | None:
+        """Half-differences about the free currents."""
+        at = self._currents[block]
+        return Form(HALF, self._rhos[block], self._weights[block], lambda: self._size, at)
+
     def keep(self, rows: Tensor) -> "Frozen":
         """The mode for some of the samples."""
-        currents = [a.index_select(-2, rows) for a in self._currents]
+        currents = [chosen(a, rows) for a in self._currents]
         return Frozen(self._rhos, currents, self._weights, partial(self._size.__getitem__, rows))
 
 
@@ -191,8 +214,10 @@ def _gap(new: Tensor, old: Tensor | None) -> Tensor:
 
 
 def _pieces(state: Tensor) -> list[slice]:
-    """Samples in pieces of at most PIECE numbers."""
+    """Samples in pieces of at most PIECE numbers; all at once where they do not lie apart in memory."""
     batch = state.shape[-2]
+    if state.stride(-1) != 1:
+        return [slice(0, batch)]
     step = max(1, PIECE * batch // max(1, state.numel()))
     return [slice(first, first + step) for first in range(0, batch, step)]
 

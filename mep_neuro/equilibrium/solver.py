@@ -4,13 +4,14 @@ A solver holds the states of the samples still at work and changes them step by 
 have the same fixed points, s = rho(current); they differ in the path, its cost and its memory.
 """
 
-from collections.abc import MutableSequence, Sequence
+from collections.abc import Container, MutableSequence, Sequence
 from typing import Protocol, TypeVar
 
 from torch import Tensor
 
+from mep_neuro.equilibrium.couplings.units_first import chosen
 from mep_neuro.equilibrium.modes import Mode
-from mep_neuro.equilibrium.system import System
+from mep_neuro.equilibrium.system import Link, System
 
 T = TypeVar("T", Tensor, Tensor | None)
 
@@ -70,13 +71,16 @@ def current_into(
     system: System, block: int, drive: Sequence[Tensor | None], states: Sequence[Tensor]
 ) -> Tensor:
     """Drive and currents of the neighbours, in a tensor of its own or in the drive itself."""
-    total = drive[block]
-    for link in system.links[block]:
+    total = sum_of(system.links[block], drive[block], states)
+    return states[block].new_zeros(states[block].shape) if total is None else total
+
+
+def sum_of(links: Sequence[Link], total: Tensor | None, states: Sequence[Tensor]) -> Tensor | None:
+    """A current and those of some links, in a tensor of its own where there is a link."""
+    for link in links:
         seen = link.seen(states)
         assert seen is not None  # every block has a state
         total = link.current(*seen) if total is None else link.onto(total, *seen)
-    if total is None:
-        return states[block].new_zeros(states[block].shape)
     return total
 
 
@@ -93,14 +97,17 @@ def residual(system: System, mode: Mode, drive: Sequence[Tensor | None], states:
 
 def some_of(tensors: Sequence[Tensor | None], rows: Tensor) -> list[Tensor | None]:
     """The rows of some samples."""
-    return [None if t is None else t.index_select(-2, rows) for t in tensors]
+    return [None if t is None else chosen(t, rows) for t in tensors]
 
 
-def narrow(tensors: MutableSequence[T], rows: Tensor) -> None:
-    """Keep the rows of some samples, in the room of one block more than the tensors take."""
+def narrow(tensors: MutableSequence[T], rows: Tensor, but: Container[int] = ()) -> None:
+    """Keep the rows of some samples, in the room of one block more than the tensors take.
+
+    Not of the blocks in `but`.
+    """
     for block, tensor in enumerate(tensors):
-        if isinstance(tensor, Tensor):
-            tensors[block] = tensor.index_select(-2, rows)
+        if isinstance(tensor, Tensor) and block not in but:
+            tensors[block] = chosen(tensor, rows)
 
 
 def complete(system: System, tensors: Sequence[Tensor | None], like: Sequence[Tensor | None]) -> list[Tensor]:

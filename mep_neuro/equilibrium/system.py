@@ -81,6 +81,8 @@ class System:
         names: Their populations.
         sizes: Their units.
         links: `links[b]` are the currents into block b.
+        lattices: The lattice within each block, whose link is among its links; None where there is none, or
+            where other currents from the block itself join it.
         targets: `targets[b]` are (block, position in its links) of the currents that b sends.
         step_fraction: dt / tau_mem of each block.
         linear: Whether every current is linear in the states.
@@ -101,13 +103,16 @@ class System:
         self.exponents = [model.exponents[name] for name in self.names]
         self.bound = model.spec.consolidation.guaranteed
         self.links: list[list[Link]] = [[] for _ in self.names]
+        self.lattices: list[LatticeCoupling | None] = [None] * len(self.names)
         self._synapses: list[tuple[int, int, Synapses]] = []
         # Dense ones last: joined to another of the same ends they add to its current in their product.
         for coupling in sorted(model.couplings.values(), key=lambda c: isinstance(c, DenseCoupling)):
             pre, post = index[coupling.pre], index[coupling.post]
             self._synapses.append((pre, post, model.network.projections[coupling.name].synapses))
             self.links[post].append(Link(pre, coupling.forward, coupling.forward_onto))
-            if not isinstance(coupling, LatticeCoupling) and not model.predictive:
+            if isinstance(coupling, LatticeCoupling):
+                self.lattices[post] = coupling
+            elif not model.predictive:
                 self.links[pre].append(Link(post, coupling.feedback, coupling.feedback_onto))
         for attention in model.attentions.values():
             self._attend(attention, index)
@@ -143,6 +148,10 @@ class System:
         ]
         return system
 
+    def others(self, block: int) -> list[Link]:
+        """The links into a block from other blocks."""
+        return [link for link in self.links[block] if link.source != block]
+
     def keep(self, rows: Tensor) -> "System":
         """The system of some of the samples."""
         return self if self._input_rates is None else System(self._model, self._input_rates[rows])
@@ -159,6 +168,7 @@ class System:
     def _attend(self, attention: "AttentionCoupling", index: dict[str, int]) -> None:
         post = index[attention.post]
         if attention.within:
+            self.lattices[post] = None
             self.links[post].append(_link(post, attention.current_within))
         elif attention.pre in index:
             pre = index[attention.pre]

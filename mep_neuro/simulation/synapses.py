@@ -80,7 +80,7 @@ def lattice_synapses(shape: tuple[int, ...], connector: Lattice, feedback_gain: 
     """Each pair of neighbours once, from the lower slice along `axis` to the higher; weight (n_edges,).
 
     The gain is g to the power of the slices between the two, so that one energy belongs to it.
-    Edges are sorted by (lower unit, higher unit): what a stencil writes in one pass.
+    Edges are sorted by (lower unit, higher unit): what a contrast writes in one pass.
     """
     position = np.indices(shape).reshape(3, -1)
     size = position.shape[1]

@@ -1,7 +1,6 @@
-"""A lattice's compiled stencil and its sparse rows are its list of synapses, which are its neighbours."""
+"""A lattice's compiled loops are its list of synapses, which are its neighbours."""
 
 from itertools import product
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mep_neuro.equilibrium.couplings.lattice import SparseRows
-from mep_neuro.equilibrium.couplings.stencil import Stencil
+from mep_neuro.equilibrium.couplings.neighbours import Neighbours
 from mep_neuro.simulation.synapses import Synapses, lattice_synapses
 from mep_neuro.topology.spec import Lattice
 
@@ -69,7 +67,6 @@ def expected_contrast(synapses: Synapses, mean: Array, slope: Array) -> Array:
     return total
 
 
-@pytest.mark.parametrize("kind", [Stencil, SparseRows])
 @settings(deadline=None)  # the first call compiles
 @example(lattice=((2, 2, 2), Lattice(type="lattice")), batch=1, seed=0)
 @example(lattice=((17, 19, 16), Lattice(type="lattice", periodic=True)), batch=9, seed=0)
@@ -77,14 +74,14 @@ def expected_contrast(synapses: Synapses, mean: Array, slope: Array) -> Array:
 @example(lattice=((40, 3, 5), Lattice(type="lattice", neighbours=6)), batch=5, seed=0)
 @given(lattice=lattices(), batch=st.integers(1, 18), seed=st.integers(0, 1000))
 def test_current_and_contrast_are_those_of_the_synapses(
-    kind: Any, lattice: tuple[tuple[int, int, int], Lattice], batch: int, seed: int
+    lattice: tuple[tuple[int, int, int], Lattice], batch: int, seed: int
 ) -> None:
     shape, connector = lattice
     synapses, size = lattice_synapses(shape, connector, 0.3), int(np.prod(shape))
     rng = np.random.default_rng(seed)
     weight, factor = rng.standard_normal(synapses.pre.size), rng.standard_normal()
     base, mean, slope = rng.standard_normal((3, batch, size))
-    made = kind(synapses, size, torch.float64)
+    made = Neighbours(synapses, size, torch.float64)
     made.take_weights(torch.zeros(synapses.pre.size, dtype=torch.float64))
     made.take_weights(torch.from_numpy(weight))
     ones, root = np.ones(synapses.pre.size), np.sqrt(synapses.gain)
@@ -110,7 +107,7 @@ def test_what_a_sample_gets_does_not_depend_on_the_others(dtype: torch.dtype) ->
     shape = (14, 13, 15)
     synapses, size = lattice_synapses(shape, Lattice(type="lattice"), 0.3), int(np.prod(shape))
     generator = torch.Generator().manual_seed(0)
-    made = Stencil(synapses, size, dtype)
+    made = Neighbours(synapses, size, dtype)
     made.take_weights(torch.randn(synapses.pre.size, generator=generator, dtype=dtype))
     states, base = torch.randn(2, 19, size, generator=generator, dtype=dtype)
     together = made.current(states, base)
@@ -126,7 +123,7 @@ def test_float32_is_as_close_as_its_rounding() -> None:
     mean, slope = torch.randn(2, 32, size, generator=generator, dtype=torch.float64)
     results = []
     for dtype in (torch.float32, torch.float64):
-        made = Stencil(synapses, size, dtype)
+        made = Neighbours(synapses, size, dtype)
         made.take_weights(weight.to(dtype))
         results.append((made.current(mean.to(dtype)), made.contrast(mean.to(dtype), slope.to(dtype), 1.0)))
     for single, double in zip(*results, strict=True):

@@ -195,10 +195,14 @@ def test_a_file_may_name_every_solver_and_no_other() -> None:
 @pytest.mark.parametrize("name", ["tanh", "cube"])
 @pytest.mark.parametrize("solver", ["momentum", "anderson"])
 def test_acceleration_takes_fewer_sweeps(name: str, solver: str) -> None:
-    """A sweep updates each block once, as a plain sweep of `lean` does; at radius 0.8, a third is saved."""
+    """A sweep updates each block once, as a plain sweep of `lean` does; at radius 0.8, a third is saved.
+
+    In a lattice a fifth: each unit sees those before it already, in plain sweeps too.
+    """
     x = features()[-1:]
     plain = int(settled(model_of(name, "lean"), x).point.steps[0])
-    assert int(settled(model_of(name, solver), x).point.steps[0]) < 0.7 * plain
+    share = 0.8 if name == "cube" else 0.7
+    assert int(settled(model_of(name, solver), x).point.steps[0]) < share * plain
 
 
 def test_momentum_without_a_bound_is_plain_sweeps() -> None:

@@ -1,4 +1,4 @@
-"""Which lattices are compiled, what they cost to build, and that they settle and learn alike."""
+"""What lattices cost to build, and that they settle and learn as all units at once do."""
 
 import subprocess
 import sys
@@ -10,11 +10,9 @@ import pytest
 import torch
 
 from mep_neuro.equilibrium.contrast import contrast
-from mep_neuro.equilibrium.couplings import lattice
-from mep_neuro.equilibrium.couplings.lattice import LatticeCoupling, SparseRows
-from mep_neuro.equilibrium.couplings.stencil import Stencil
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.phases import free_phase, nudged_phase
+from mep_neuro.errors import UnsupportedError
 from mep_neuro.simulation.build import build
 from mep_neuro.simulation.network import Network
 from mep_neuro.topology.spec import NetworkSpec
@@ -54,26 +52,21 @@ def cube(side: int, gain: float = 0.5, **connector: Any) -> Network:
     )
 
 
-def kind(network: Network, dtype: torch.dtype = torch.float32) -> type:
-    coupling = EquilibriumNetwork(network, dtype).couplings["lattice"]
-    assert isinstance(coupling, LatticeCoupling)
-    return type(coupling.map)
+def test_a_lattice_refuses_other_numbers_than_floats_of_4_and_8_bytes() -> None:
+    with pytest.raises(
+        UnsupportedError,
+        match=r"projection 'lattice': a lattice computes in float32 or float64, not in torch[.]bfloat16",
+    ):
+        EquilibriumNetwork(cube(3), torch.bfloat16)
 
 
-def test_large_lattices_of_common_floats_are_compiled() -> None:
-    assert kind(cube(6)) is SparseRows
-    assert kind(cube(12)) is Stencil
-    assert kind(cube(12), torch.float64) is Stencil
-    assert kind(cube(12), torch.bfloat16) is SparseRows
-
-
-def test_small_networks_never_load_numba() -> None:
+def test_networks_without_a_lattice_never_load_numba() -> None:
     code = """
 import sys, torch
 import mep_neuro as mep
 from mep_neuro.equilibrium.phases import free_phase
 from mep_neuro.topology.reader import read_spec
-model = mep.load("digits_cube")
+model = mep.load("digits_mlp")
 free_phase(model, torch.zeros(2, 64))
 print("numba" in sys.modules)
 """
@@ -82,24 +75,21 @@ print("numba" in sys.modules)
 
 
 @pytest.mark.parametrize("periodic", [False, True])
-def test_both_kinds_have_one_fixed_point_and_one_contrast(
-    monkeypatch: pytest.MonkeyPatch, periodic: bool
-) -> None:
+def test_unit_by_unit_and_all_at_once_have_one_fixed_point_and_one_contrast(periodic: bool) -> None:
     network = cube(7, neighbours=18, radius=2, periodic=periodic, gain=1.0 if periodic else 0.5)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(5, 5, generator=generator, dtype=torch.float64)
     y = torch.eye(3, dtype=torch.float64)[[0, 1, 2, 0, 1]]
-    found = []
-    for smallest, expected in ((0, Stencil), (10**9, SparseRows)):
-        monkeypatch.setattr(lattice, "SMALLEST", smallest)
-        model = EquilibriumNetwork(network, torch.float64)
-        assert isinstance(model.couplings["lattice"].map, expected)  # type: ignore[union-attr]
+    model, found = EquilibriumNetwork(network, torch.float64), []
+    for lattices in (model.system.lattices, [None] * len(model.system.lattices)):
+        model.system.lattices = list(lattices)
         free = free_phase(model, x)
         nudged = nudged_phase(model, free, y)
-        found.append((free.point.states["cube"], dict(contrast(model, free, nudged))))
+        found.append((free.point.states["cube"], dict(contrast(model, free, nudged)), free.point.steps))
     torch.testing.assert_close(found[0][0], found[1][0], rtol=0, atol=1e-11)  # 10 times the tolerance
     for name, value in found[0][1].items():
         torch.testing.assert_close(value, found[1][1][name], rtol=1e-8, atol=1e-11)
+    assert float(found[0][2].max()) < 0.8 * float(found[1][2].max())
 
 
 def test_memory_of_a_build_grows_with_the_synapses() -> None:
