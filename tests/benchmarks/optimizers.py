@@ -96,13 +96,14 @@ def train(
 
 
 def topology(name: str, inputs: int, rate: float, *, freeze: bool = False, **changes: Any) -> dict[str, Any]:
-    """The classic net; `changes` may hold dropout, cost and keys of the consolidation."""
+    """The classic net; `changes` may hold dropout, cost, feedback_gain and keys of the consolidation."""
     orthogonal = name in ("muon", "dion")
     learning = {"optimizer": "adam" if name == "adam" else "sgd", "lr": 0.02 if orthogonal else rate}
     method: dict[str, Any] = {"method": name, "lr": rate} if orthogonal else {}
     if name == "dion":
         method["rank"] = RANK
     dropout, cost = changes.pop("dropout", 0.0), changes.pop("cost", "squared_error")
+    gain = changes.pop("feedback_gain", 1.0)
     return {
         "name": "classic",
         "neurons": {"unit": {"activation": "relu"}},
@@ -117,6 +118,7 @@ def topology(name: str, inputs: int, rate: float, *, freeze: bool = False, **cha
                 "pre": "hidden",
                 "post": "output",
                 "connector": {"type": "dense"},
+                "feedback_gain": gain,
                 "weight": {"init": "normal", "gain": 0.1},
             },
         },
