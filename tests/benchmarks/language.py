@@ -16,8 +16,8 @@ sees the same batches with the same optimizers.
 
 Nothing was tuned on this text: RATE is the library's default for Dion. With one hidden layer nothing but
 it settles, so that net has no recurrence; of [256, 256] the two layers are coupled both ways (feedback gain
-0.05, bound 0.5). Seed SEED. Without --data: a text of a small grammar, for smoke tests. Samples of each net
-are printed (to stderr with --json).
+0.05, bound 0.5). One seed, of the start and the batches: --seed, 0 unless said. Without --data: a text of a
+small grammar, for smoke tests. Samples of each net are printed (to stderr with --json).
 """
 
 import os
@@ -43,7 +43,7 @@ from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.phases import free_phase
 from mep_neuro.equilibrium.trainer import equilibrium_propagation
 
-WINDOW, BATCH, RANK, SEED = 16, 128, 64, 0
+WINDOW, BATCH, RANK = 16, 128, 64
 STEPS = {"[512]": 3000, "[256, 256]": 3000}
 RATE, BIAS_RATE, MOMENTUM, DION_MOMENTUM = 0.02, 0.05, 0.9, 0.95
 HIDDEN = {"[512]": (512,), "[256, 256]": (256, 256)}
@@ -52,7 +52,8 @@ HIDDEN = {"[512]": (512,), "[256, 256]": (256, 256)}
 class Text:
     """Characters as numbers, split in time."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, seed: int) -> None:
+        self.seed = seed
         self.letters = sorted(set(text))
         number = {letter: n for n, letter in enumerate(self.letters)}
         codes = torch.tensor([number[letter] for letter in text])
@@ -70,7 +71,7 @@ class Text:
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """The windows of one step."""
-        draw = np.random.default_rng([SEED, step]).integers(WINDOW, len(self.train), BATCH)
+        draw = np.random.default_rng([self.seed, step]).integers(WINDOW, len(self.train), BATCH)
         return self.windows(self.train, torch.from_numpy(draw))
 
 
@@ -79,15 +80,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print one JSON object on one line")
     parser.add_argument("--data", help="folder with a .txt file")
+    parser.add_argument("--seed", type=int, default=0, help="of the start and the batches")
     parser.add_argument("--quick", action="store_true", help="a few steps, for a smoke test")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    text = Text(read(options.data))
+    text = Text(read(options.data), options.seed)
     found: dict[str, Any] = {"unigram": unigram(text)}
     for name, hidden in HIDDEN.items():
         steps = 30 if options.quick else STEPS[name]
         chain = net(hidden, text)
-        start = mep.load(topology(chain), seed=SEED)
+        start = mep.load(topology(chain), seed=text.seed)
         found[name] = {"untrained": loss_of(start, text)}
         twin = by_backprop(chain, start, text, steps)
         found[name]["backprop"] = loss_of(twin, text)
@@ -136,7 +138,7 @@ def topology(chain: Layered, *, frozen: bool = False) -> dict[str, Any]:
 
 def by_ep(chain: Layered, text: Text, steps: int, *, frozen: bool = False) -> EquilibriumNetwork:
     """Equilibrium Propagation."""
-    model = mep.load(topology(chain, frozen=frozen), seed=SEED)
+    model = mep.load(topology(chain, frozen=frozen), seed=text.seed)
     learner = Learner(model)
     learner.bound_now()
     for step in range(steps):
@@ -196,8 +198,8 @@ def unigram(text: Text) -> float:
 
 
 def sample(speaker: EquilibriumNetwork | nn.Sequential, text: Text, length: int = 240) -> str:
-    """What it goes on to write after the first window of the held-out part; drawn with SEED."""
-    generator = torch.Generator().manual_seed(SEED)
+    """What it goes on to write after the first window of the held-out part; drawn with the seed."""
+    generator = torch.Generator().manual_seed(text.seed)
     codes = text.held_out[:WINDOW].tolist()
     for _ in range(length):
         found = probabilities(speaker, text.encoded(torch.tensor([codes[-WINDOW:]])))
