@@ -1,4 +1,4 @@
-"""What one training run hands to the next, so that a network learns task after task."""
+"""What one training run hands to the next, or to itself when it goes on."""
 
 import hashlib
 from collections.abc import Mapping
@@ -70,6 +70,21 @@ def take_weights(net: "EquilibriumNetwork", learned: Learned) -> None:
             f"{own.get(name, 'none of this name')}; go on after a training of this network"
         )
     net.load_arrays(learned.weights)
+
+
+def resume(trainer: Any, folder: Path | str, step: int, state: Arrays) -> None:
+    """Go on where a RUN stands.
+
+    Raises:
+        RunFolderError: Its state lacks what this version's trainer needs.
+    """
+    try:
+        trainer.load_state(step, state)
+    except (KeyError, ValueError) as error:
+        raise RunFolderError(
+            f"{folder}: its training state does not fit this version of mep-neuro ({error}); train into "
+            "another folder, or go on with the version in its run.json"
+        ) from error
 
 
 def go_on(trainer: Any, learned: Learned) -> None:

@@ -16,7 +16,7 @@ from mep_neuro.backends.data.data_set import DataSet
 from mep_neuro.backends.data.load import load_data
 from mep_neuro.backends.registry import find_trainer
 from mep_neuro.backends.run_folder import RunFolder
-from mep_neuro.backends.tasks import Arrays, Learned, go_on, learned_in, refuse_tasks, take_weights
+from mep_neuro.backends.tasks import Arrays, Learned, go_on, learned_in, refuse_tasks, resume, take_weights
 from mep_neuro.errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def train(
         network = net.to_network() if run is None else run.network()
         trainer = make(net, network, data, epochs)
         if out is not None and step > 0:
-            trainer.load_state(step, state)
+            resume(trainer, out, step, state)
         elif before is not None:
             go_on(trainer, before)
         else:

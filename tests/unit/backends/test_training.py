@@ -221,3 +221,25 @@ def test_what_cannot_be_gone_on_with_is_refused(tmp_path: Path) -> None:
         train(load(mapping), DATA, epochs=1, on="brian2")
     with pytest.raises(UnsupportedError, match="going on after another task is for torch"):
         train(load("digits_mlp"), DATA, epochs=1, on="brian2", after=tmp_path / "first")
+
+
+def test_a_state_of_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped after an epoch; what the bound knew was kept under other names then."""
+    net = load("digits_mlp")
+
+    def stop(now: int, total: int) -> None:
+        if now > PER_EPOCH:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(net, DATA, epochs=2, out=tmp_path / "run", on_update=stop)
+    state = RunFolder.state
+
+    def older(self: RunFolder) -> dict[str, Any]:
+        return {name: array for name, array in state(self).items() if not name.startswith("bound.")}
+
+    monkeypatch.setattr(RunFolder, "state", older)
+    with pytest.raises(
+        RunFolderError, match=r"run: its training state does not fit .*'vector'\); train into"
+    ):
+        train(load("digits_mlp"), DATA, epochs=2, out=tmp_path / "run")
