@@ -1,27 +1,16 @@
 """The benchmark of learning inside Brian2 runs, and prints one JSON object with the keys it promises."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+Printed = Callable[..., dict[str, Any]]
+
 
 @pytest.mark.slow  # two trainings and their controls
-def test_brian2_learning() -> None:
-    script = Path(__file__).parents[2] / "benchmarks" / "brian2_learning.py"
-    run = subprocess.run(
-        [sys.executable, str(script), "--json", "--quick"],
-        capture_output=True,
-        text=True,
-        timeout=500,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    figures = json.loads(run.stdout)
+def test_brian2_learning(printed: Printed) -> None:
+    figures = printed("brian2_learning", "--quick")
     assert figures["xor"] == {"rate": 1, "spiking": 1}
     for details in figures["xor_details"].values():
         assert details["controls_solved"] == {"no_nudge": 0, "other_labels": 0}

@@ -1,30 +1,13 @@
 """The benchmarks of events, memory and solvers run, and print one JSON object with the keys they promise."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
+Printed = Callable[..., dict[str, Any]]
 
 
-def found(name: str) -> dict[str, Any]:
-    run = subprocess.run(
-        [sys.executable, str(FOLDER / f"{name}.py"), "--json", "--quick"],
-        capture_output=True,
-        text=True,
-        timeout=110,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    return dict(json.loads(run.stdout)[name])
-
-
-def test_events() -> None:
-    events = found("events")
+def test_events(printed: Printed) -> None:
+    events = printed("events", "--quick")["events"]
     assert events["network"] == "digits_mlp"
     assert events["wallclock_ratio"] > 0.0
     for name in ("digits_mlp", "digits_cube"):
@@ -36,8 +19,8 @@ def test_events() -> None:
     assert abs(events["networks"]["digits_cube"]["saved_at_epsilon_0"]) < 0.01
 
 
-def test_memory() -> None:
-    memory = found("memory")
+def test_memory(printed: Printed) -> None:
+    memory = printed("memory", "--quick")["memory"]
     assert memory["counter"]["counted"] == memory["counter"]["expected"]
     for solver, limit in (("settle", 5.0), ("lean", 3.0)):
         peaks = memory[f"{solver}_peak_by_network"]["512-512-10"]
@@ -48,7 +31,7 @@ def test_memory() -> None:
     assert memory["per_layer"]["50"] < 1.1 * memory["per_layer"]["10"]
 
 
-def test_solvers() -> None:
-    for by_radius in found("solvers").values():
+def test_solvers(printed: Printed) -> None:
+    for by_radius in printed("solvers", "--quick")["solvers"].values():
         steps = {solver: figures["steps"] for solver, figures in by_radius["0.5"].items()}
         assert steps["momentum"] < steps["sweeps"] < steps["synchronous"]

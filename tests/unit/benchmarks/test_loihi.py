@@ -1,15 +1,13 @@
 """The chip's benchmarks run, and print one JSON object with the keys they promise."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from mep_neuro.converters.to_lava.environment import find
+
+Printed = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -18,23 +16,8 @@ def _environment() -> None:
         pytest.skip("lava environment not installed: run mep-neuro backend install lava")
 
 
-def benchmark(name: str, *options: str) -> dict[str, Any]:
-    script = Path(__file__).parents[2] / "benchmarks" / f"{name}.py"
-    run = subprocess.run(
-        [sys.executable, str(script), "--json", *options],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    found: dict[str, Any] = json.loads(run.stdout)
-    return found
-
-
-def test_exact() -> None:
-    found = benchmark("loihi_exact", "--quick")
+def test_exact(printed: Printed) -> None:
+    found = printed("loihi_exact", "--quick")
     assert found["mismatches"] == 0
     assert found["networks"] >= 24
     assert found["states_compared"] > 100_000
@@ -42,8 +25,8 @@ def test_exact() -> None:
 
 
 @pytest.mark.slow
-def test_silence() -> None:
-    found = benchmark("loihi_silence", "--full")  # of 40 runs one that repeats within 1 LSB is 2.5 %
+def test_silence(printed: Printed) -> None:
+    found = printed("loihi_silence", "--full")  # of 40 runs one that repeats within 1 LSB is 2.5 %
     for size, limit in (("0.5", 1.0), ("0.9", 4.0)):
         own, stock = found["EPSigmaDelta"][size], found["stock SigmaDelta"][size]
         assert own["settled_exactly"] >= 0.99
@@ -55,21 +38,21 @@ def test_silence() -> None:
 
 
 @pytest.mark.slow
-def test_learning() -> None:
-    found = benchmark("loihi_learning")
+def test_learning(printed: Printed) -> None:
+    found = printed("loihi_learning")
     assert max(found["epochs"]["float"] + found["epochs"]["fixed"]) <= 40
     assert found["control_without_third_factor"]["largest_weight_change"] == 0.0
     assert not found["control_without_third_factor"]["learned"]
 
 
 @pytest.mark.slow
-def test_speed() -> None:
-    found = benchmark("loihi_speed")
+def test_speed(printed: Printed) -> None:
+    found = printed("loihi_speed")
     assert found["early_stop_over_lava"]["100"]["ratio"] > found["emulator_over_lava"]["100"]["ratio"] > 1.0
 
 
 @pytest.mark.slow
-def test_faults() -> None:
-    found = benchmark("loihi_faults")
+def test_faults(printed: Printed) -> None:
+    found = printed("loihi_faults")
     assert found["readable"] == found["cases"] > 10
     assert found["orphans"] == 0
