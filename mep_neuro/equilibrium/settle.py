@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mep_neuro.equilibrium.anderson import Anderson
+from mep_neuro.equilibrium.couplings.units_first import chosen, together
 from mep_neuro.equilibrium.event_driven import EventDriven
 from mep_neuro.equilibrium.lean import Lean
 from mep_neuro.equilibrium.modes import Mode
@@ -151,9 +152,10 @@ class _Rested:
         """Take what is done of the samples at work."""
         self._rows.append(rows)
         states, membranes = _complete(system, work)
-        self._states.append([state[..., done, :] for state in states])
+        places = torch.nonzero(done).squeeze(1)
+        self._states.append([chosen(state, places) for state in states])
         if membranes is not None:
-            self._membranes.append([membrane[..., done, :] for membrane in membranes])
+            self._membranes.append([chosen(membrane, places) for membrane in membranes])
 
     def together(self, residual: Tensor, steps: Tensor, events: Tensor | None) -> Rest:
         """The whole batch in its order."""
@@ -166,10 +168,10 @@ def _joined(pieces: list[list[Tensor]], order: Tensor) -> list[Tensor]:
     """Block after block, each piece freed at once."""
     joined = []
     for block in range(len(pieces[0]) if pieces else 0):
-        whole = torch.cat([piece[block] for piece in pieces], dim=-2)
+        whole = together([piece[block] for piece in pieces])
         for piece in pieces:
             piece[block] = whole[..., :0, :]
-        joined.append(whole.index_select(-2, order))
+        joined.append(chosen(whole, order))
     return joined
 
 

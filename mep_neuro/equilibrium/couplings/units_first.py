@@ -42,7 +42,13 @@ def columns(state: Tensor) -> tuple[Numbers, int]:
 
 def chosen(state: Tensor, rows: Tensor) -> Tensor:
     """Some samples of states of shape (..., batch, n), laid as they were."""
-    if state.stride(-1) == 1 or state.ndim < 2:
+    if state.stride(-1) == 1:
         return state.index_select(-2, rows)
-    memory = state.movedim(-1, 0)
-    return memory.index_select(-1, rows).movedim(0, -1)
+    return state.movedim(-1, 0).index_select(-1, rows).movedim(0, -1)
+
+
+def together(states: list[Tensor]) -> Tensor:
+    """States of shape (..., some samples, n) as one batch, laid as they are."""
+    if states[0].stride(-1) == 1:
+        return torch.cat(states, dim=-2)
+    return torch.cat([state.movedim(-1, 0) for state in states], dim=-1).movedim(0, -1)
