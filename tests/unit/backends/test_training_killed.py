@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from mep_neuro.cli.main import app
 
 TRAINER = Path(__file__).with_name("killed_trainer.py")
 UPDATES, PER_EPOCH = 20, 5
@@ -50,29 +53,26 @@ def test_the_bytes_are_those_of_an_unbroken_training(
 
 def test_the_command_goes_on_after_a_kill(tmp_path: Path) -> None:
     """`mep-neuro train` itself, killed after its first epoch, while the second runs."""
-    program = "from mep_neuro.cli.main import main; main()"
-    command = [sys.executable, "-c", program, "train", "digits_mlp", "--epochs", "3", "--seed", "4"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    words = ["train", "digits_mlp", "--epochs", "3", "--seed", "4"]
     broken, whole = tmp_path / "broken", tmp_path / "whole"
-    unbroken = subprocess.Popen(
-        [*command, "--json", "--out", str(whole)], stdout=subprocess.PIPE, text=True, env=environment
-    )
     killed = subprocess.Popen(
-        [*command, "--out", str(broken)], stderr=subprocess.PIPE, text=True, env=environment
+        [sys.executable, "-m", "mep_neuro", *words, "--out", str(broken)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     assert killed.stderr is not None
     assert killed.stderr.readline().startswith("epoch   1  train 0.")
     killed.send_signal(signal.SIGKILL)
     assert killed.wait() == -signal.SIGKILL
     killed.stderr.close()
-    first = unbroken.communicate()[0]
-    again = subprocess.run(
-        [*command, "--json", "--out", str(broken)], capture_output=True, text=True, env=environment
-    )
-    assert (unbroken.returncode, again.returncode) == (0, 0), again.stderr
-    one, two = json.loads(first), json.loads(again.stdout)
-    assert one.pop("run") != two.pop("run")
-    assert one == two
+    told = []
+    for folder in (whole, broken):
+        result = CliRunner().invoke(app, [*words, "--json", "--out", str(folder)])
+        assert result.exit_code == 0, result.output
+        told.append(json.loads(result.stdout))
+    assert told[0].pop("run") != told[1].pop("run")
+    assert told[0] == told[1]
     last = max(int(path.name.removeprefix("step-")) for path in whole.glob("step-*"))
     for file in ("weights.safetensors", "state.safetensors"):
         assert (whole / f"step-{last}" / file).read_bytes() == (broken / f"step-{last}" / file).read_bytes()
