@@ -66,4 +66,6 @@ def convert(
     for kind, sentences in kinds.items():
         for sentence in sentences:
             typer.echo(f"{kind}: {sentence}")
+    if to == "brian2":  # whose script has run, and says how near it is
+        typer.echo(exported.output.rstrip())
     note(f"wrote {out}")

@@ -19,6 +19,7 @@ from mep_neuro.simulation.override import network_with_neuron
 from mep_neuro.simulation.recording import RunOptions
 from mep_neuro.topology.reader import read_spec
 
+pytestmark = pytest.mark.timeout(300)  # an export runs two processes of Brian2, 4 s of CPU each
 FEATURES = np.random.default_rng(5).random((2, 18))
 ALONE = """
 import sys, runpy
