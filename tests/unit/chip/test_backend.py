@@ -80,6 +80,20 @@ def test_weights_that_cannot_use_their_bits_are_told():
     assert "the membrane register fixed the scale: the largest weight is 82 of 254" in notes
 
 
+def test_the_widths_asked_for_are_those_of_the_integers():
+    narrow = run(NETWORK, FEATURES, RunOptions(widths={"weight_bits": 6, "state_bits": 4, "threshold": 2}))
+    assert narrow.notes[0].startswith("6-bit weights at the scale")
+    for rates in narrow.rates.values():
+        np.testing.assert_array_equal(rates * 16, np.rint(rates * 16))
+    deaf = quantize(NETWORK, read_profile("loihi2"), weight_bits=6, state_bits=4, threshold=2)
+    done = emulate(deaf, deaf.bias(present(NETWORK, FEATURES)))
+    assert narrow.counts["messages_per_unit"] == done.messages.mean()
+    spikes = run(NETWORK, FEATURES, RunOptions(neuron="lif", widths={"weight_bits": 6}))
+    assert any(note.startswith("6-bit weights") for note in spikes.notes)
+    with pytest.raises(UnsupportedError, match=r"^state_bits: lif neurons have no such states"):
+        run(NETWORK, FEATURES, RunOptions(neuron="lif", widths={"state_bits": 6}))
+
+
 def test_progress_reaches_the_end():
     seen: list[tuple[int, int]] = []
     run(NETWORK, FEATURES, RunOptions(progress=lambda done, total: seen.append((done, total))))
