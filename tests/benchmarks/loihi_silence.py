@@ -81,9 +81,14 @@ def silent(largest: float, networks: int, samples: int) -> dict[str, Any]:
 def stock(largest: float, networks: int) -> dict[str, Any]:
     """The control: one input of each network in Lava's SigmaDelta."""
     nets, points, arrays = [], [], {}
+    profile = read_profile(
+        "loihi2"
+    )  # without synapse exponents: there is one Dense process, and one exponent
+    one = profile.weight_exponent_low.model_copy(update={"value": None})
+    profile = profile.model_copy(update={"weight_exponent_low": one})
     for seed in range(networks):
         network = scaled(layered(seed, SIZES), largest)
-        q = quantize(network, read_profile("loihi2"), weight_exponent=STATE_EXP)
+        q = quantize(network, profile, weight_exponent=STATE_EXP)
         bias = q.bias(present(network, np.random.default_rng(seed).random((1, SIZES[0]))))
         states = np.rint(bias[0] * 2.0 ** (q.leak_shift - q.p)).astype(np.int32)  # its biases are whole LSB
         points.append(quantized_fixed_point(q, (states << (q.p - q.leak_shift))[None])[0])
