@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -89,6 +90,47 @@ def test_what_a_check_left_holds(
         coupling.weight.add_(torch.randn(coupling.weight.shape, generator=generator), alpha=1e-5)
         coupling.learned_changed()
         assert exact(model) <= bound.certificate.at_most()
+
+
+def held(pairs: list[tuple[str, str]], updates: int) -> tuple[float, int]:
+    """The largest radius after any of some random updates, by all eigenvalues, and the checks they took."""
+    model, generator = network(pairs), torch.Generator().manual_seed(0)
+    bound, largest = SpectralBound(model, 0.9), 0.0
+    assert bound.certificate is not None
+    for _ in range(updates):
+        # Of rank 1 or of full rank; far more than a check leaves, or far less.
+        size = (0.3, 0.003, 0.003, 0.003)[int(torch.randint(4, (), generator=generator))]
+        rank = (1, 64)[int(torch.randint(2, (), generator=generator))]
+        for coupling in model.couplings.values():
+            left = torch.randn(len(coupling.weight), rank, generator=generator, dtype=torch.float64)
+            right = torch.randn(rank, coupling.weight.shape[1], generator=generator, dtype=torch.float64)
+            step = left @ right
+            coupling.weight.add_(step, alpha=size / float(step.norm()))
+            coupling.learned_changed()
+        bound.enforce()
+        largest = max(
+            largest, float(np.abs(np.linalg.eigvalsh(coupled_map(model.to_network()).toarray())).max())
+        )
+    return largest, bound.certificate.checks
+
+
+@cases
+def test_it_holds_after_every_update(
+    pairs: list[tuple[str, str]], side: list[str] | None, one_matrix: bool
+) -> None:
+    largest, checks = held(pairs, 20)
+    assert 0.8 < largest <= 0.9
+    assert checks < 20
+
+
+@pytest.mark.slow
+@cases
+def test_it_holds_after_each_of_a_thousand_updates(
+    pairs: list[tuple[str, str]], side: list[str] | None, one_matrix: bool
+) -> None:
+    largest, checks = held(pairs, 1000)
+    assert largest <= 0.9
+    assert checks < 700
 
 
 def test_feedback_of_its_own_is_no_half_map() -> None:
