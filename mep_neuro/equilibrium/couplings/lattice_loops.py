@@ -30,19 +30,24 @@ from mep_neuro.equilibrium.form import PAIR, RATE
 
 
 @njit(inline="always")  # type: ignore[untyped-decorator]  # numba has no types
-def _current(into: Any, to: int, base: Any, at: int, seen: Any, columns: int, rows: Any, unit: int) -> None:
-    """Current into one unit: base and what the neighbours send."""
+def _current(
+    into: Any, to: int, base: Any, at: int, seen: Any, columns: int, rows: Any, unit: int, upwards: bool
+) -> None:
+    """Current into one unit: base and what the neighbours send, the unit last updated at the end."""
     lanes = VECTOR_BYTES // seen.itemsize
-    begin, end = rows.start[unit], rows.start[unit + 1]
+    begin, count = rows.start[unit], rows.start[unit + 1] - rows.start[unit]
+    step = 1 if upwards else -1
+    first = begin if upwards else begin + count - 1
+    column, value = rows.column, rows.value
     c = 0
     while c + ABREAST * lanes <= columns:
-        gather_abreast(into, to + c, base, at + c, seen, c, columns, rows.column, rows.value, begin, end)
+        gather_abreast(into, to + c, base, at + c, seen, c, columns, column, value, first, count, step)
         c += ABREAST * lanes
     while c + lanes <= columns:
-        gather_vector(into, to + c, base, at + c, seen, c, columns, rows.column, rows.value, begin, end)
+        gather_vector(into, to + c, base, at + c, seen, c, columns, column, value, first, count, step)
         c += lanes
     while c < columns:
-        gather_number(into, to + c, base, at + c, seen, c, columns, rows.column, rows.value, begin, end)
+        gather_number(into, to + c, base, at + c, seen, c, columns, column, value, first, count, step)
         c += 1
 
 
@@ -52,7 +57,7 @@ def product(out: Any, seen: Any, rows: Any) -> None:
     units = rows.start.size - 1
     columns = seen.size // units
     for unit in range(units):
-        _current(out, unit * columns, out, unit * columns, seen, columns, rows, unit)
+        _current(out, unit * columns, out, unit * columns, seen, columns, rows, unit, True)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", _nrt=False)  # type: ignore[untyped-decorator]  # numba has no types
@@ -87,7 +92,7 @@ def sweep(
     current, new, spare = scratch
     for turn in range(units):
         unit = turn if upwards else units - 1 - turn
-        _current(current, 0, base, unit * columns, state, columns, rows, unit)
+        _current(current, 0, base, unit * columns, state, columns, rows, unit, upwards)
         if currents.size:
             _put(currents, unit * columns, current)
         _follow(new, spare, current, rule, unit)

@@ -36,7 +36,9 @@ class Neighbours:
             dtype: Of weights and states, float32 or float64.
         """
         into, since = np.r_[synapses.post, synapses.pre], np.r_[synapses.pre, synapses.post]
-        order = np.argsort(into * size + since)
+        # Higher units, then lower ones: the unit updated just before is the last, forth as well as back, so
+        # that its state is waited for once and not at the start of a chain of sums.
+        order = np.argsort((2 * into + (since < into)) * size + since)
         self._start = _starts(into, size)
         self._column = since[order].astype(np.int32)
         self._slot = torch.from_numpy(np.r_[synapses.slot, synapses.slot][order])
