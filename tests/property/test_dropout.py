@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mep_neuro.equilibrium import phases as phases_of
+from mep_neuro.equilibrium import nudges
 from mep_neuro.equilibrium.backprop import backpropagation
 from mep_neuro.equilibrium.contrast import contrast
 from mep_neuro.equilibrium.cost import cost
@@ -89,13 +89,13 @@ def test_the_contrast_is_the_gradient_of_the_masked_network(phases: str) -> None
 def test_with_another_mask_in_the_nudged_phase_it_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     model = model_of()
     wanted = descent("projections.on.weight")
-    gated, masks = phases_of.gated, count()
+    gated, masks = nudges.gated, count(1)
 
     def redrawn(mode: Any, gates: Any) -> Any:
         with training_at(model, Moment(UPDATE + 10 * next(masks))):
             return gated(mode, dropout_gates(model))
 
-    monkeypatch.setattr(phases_of, "gated", redrawn)
+    monkeypatch.setattr(nudges, "gated", redrawn)
     features, target = batch()
     with training_at(model, Moment(UPDATE)):
         free = free_phase(model, features)

@@ -11,7 +11,7 @@ from torch import Tensor
 from mep_neuro.chip.profile import read_profile
 from mep_neuro.chip.ranges import check_units
 from mep_neuro.converters.to_brian2.backend import run
-from mep_neuro.equilibrium import phases as phases_of
+from mep_neuro.equilibrium import nudges
 from mep_neuro.equilibrium.backprop import backpropagation
 from mep_neuro.equilibrium.contrast import contrast
 from mep_neuro.equilibrium.energy import energy
@@ -135,7 +135,7 @@ def test_the_contrast_is_the_gradient_among_the_winners(phases: str) -> None:
 
 
 def test_with_all_units_in_the_nudged_phase_it_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(phases_of, "gated", lambda mode, gates: mode)
+    monkeypatch.setattr(nudges, "gated", lambda mode, gates: mode)
     free, got = found_by("one_sided")
     assert far(got, free) > 0.3
 
