@@ -10,8 +10,8 @@ Source: Laborieux et al. 2021, Scaling Equilibrium Propagation to deep ConvNets.
 import torch
 
 import mep_neuro as mep
-from mep_neuro.equilibrium.backprop import backpropagation
-from mep_neuro.equilibrium.trainer import one_hot
+from mep_neuro.equilibrium.learning.backprop import backpropagation
+from mep_neuro.equilibrium.learning.trainer import one_hot
 
 
 def smooth_network() -> dict[str, object]:

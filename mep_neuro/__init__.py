@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from mep_neuro.backends.pictures.weights import plot_weights as plot_weights
     from mep_neuro.backends.trainer import trainer as trainer
     from mep_neuro.backends.training import train as train
-    from mep_neuro.equilibrium.consolidation import consolidate as consolidate
+    from mep_neuro.equilibrium.consolidation.consolidate import consolidate as consolidate
     from mep_neuro.equilibrium.contrast import contrast as contrast
     from mep_neuro.equilibrium.optimizers.gradients import Sequential as Sequential
     from mep_neuro.equilibrium.optimizers.gradients import compute_ep_gradients as compute_ep_gradients
@@ -54,7 +54,7 @@ _PUBLIC = {
     "load": "mep_neuro.backends.load:load",
     "load_data": "mep_neuro.backends.data.load:load_data",
     "nudged_phase": "mep_neuro.equilibrium.phases:nudged_phase",
-    "consolidate": "mep_neuro.equilibrium.consolidation:consolidate",
+    "consolidate": "mep_neuro.equilibrium.consolidation.consolidate:consolidate",
     "contrast": "mep_neuro.equilibrium.contrast:contrast",
     "EPLayer": "mep_neuro.equilibrium.optimizers.modules:EPLayer",
     "SDMEPOptimizer": "mep_neuro.equilibrium.optimizers.sdmep_optimizer:SDMEPOptimizer",

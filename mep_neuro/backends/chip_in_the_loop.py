@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from mep_neuro.chip.emulate import EmulatedRun, emulate
 from mep_neuro.chip.profile import ChipProfile, read_profile
 from mep_neuro.chip.quantize import Quantized, quantize
-from mep_neuro.equilibrium.elsewhere import Settled, refuse_elsewhere, states_from
+from mep_neuro.equilibrium.learning.elsewhere import Settled, refuse_elsewhere, states_from
+from mep_neuro.equilibrium.learning.trainer import Trainer as TorchTrainer
 from mep_neuro.equilibrium.model import EquilibriumNetwork
-from mep_neuro.equilibrium.trainer import Trainer as TorchTrainer
 from mep_neuro.simulation.network import Network
 from mep_neuro.simulation.readout import classes, with_readout
 from mep_neuro.simulation.stimulus import Stimulus, present

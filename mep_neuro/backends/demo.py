@@ -147,7 +147,7 @@ def _train(folder: Path, data: DataSet, watch: Watch) -> Training:
 
 def _controls(data: DataSet, watch: Watch) -> dict[str, Accuracy]:
     """The same network by backprop, with its hidden layer frozen, and untrained."""
-    from mep_neuro.equilibrium.backprop import backpropagation
+    from mep_neuro.equilibrium.learning.backprop import backpropagation
 
     backprop = train(
         load(NETWORK),

@@ -20,9 +20,9 @@ from mep_neuro.backends.tasks import Arrays, Learned, go_on, learned_in, refuse_
 from mep_neuro.errors import UnsupportedError
 
 if TYPE_CHECKING:
+    from mep_neuro.equilibrium.learning.team import Team
+    from mep_neuro.equilibrium.learning.trainer import Gradient
     from mep_neuro.equilibrium.model import EquilibriumNetwork
-    from mep_neuro.equilibrium.team import Team
-    from mep_neuro.equilibrium.trainer import Gradient
 
 Metrics = dict[str, float]
 Start = tuple[int, Arrays, Arrays]
@@ -67,7 +67,7 @@ def train(
     """Train a network in place by its topology's learning section.
 
     Started by torchrun, the processes share each batch, end with the same network, and the first one
-    writes the RUN folder (equilibrium/team.py).
+    writes the RUN folder (equilibrium/learning/team.py).
 
     Args:
         net: The network; holds the trained weights afterwards.
@@ -145,7 +145,7 @@ def _team(on: str) -> "Team":
     Raises:
         UnsupportedError: There are several, and a simulator is to learn.
     """
-    from mep_neuro.equilibrium.team import Team, join
+    from mep_neuro.equilibrium.learning.team import Team, join
 
     join()
     team = Team()
@@ -158,7 +158,7 @@ def predict_classes(
     net: "EquilibriumNetwork", features: NDArray[np.floating]
 ) -> tuple[NDArray[np.int64], str]:
     """Classes by the free phase, shape (samples,), and the settle's status in words."""
-    from mep_neuro.equilibrium.trainer import predict
+    from mep_neuro.equilibrium.learning.trainer import predict
 
     predicted, free = predict(net, features)
     return predicted, free.point.status
@@ -193,7 +193,7 @@ class _Torch:
     def __init__(
         self, net: "EquilibriumNetwork", data: DataSet, epochs: int, gradient: "Gradient | None"
     ) -> None:
-        from mep_neuro.equilibrium.trainer import Trainer, equilibrium_propagation
+        from mep_neuro.equilibrium.learning.trainer import Trainer, equilibrium_propagation
 
         self._net = net
         self._trainer = Trainer(

@@ -18,10 +18,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mep_neuro.equilibrium.form import Form
+from mep_neuro.equilibrium.learning.moment import DROPOUT, draws
 from mep_neuro.equilibrium.model import EquilibriumNetwork
-from mep_neuro.equilibrium.modes import Mode
-from mep_neuro.equilibrium.moment import DROPOUT, draws
+from mep_neuro.equilibrium.solvers.form import Form
+from mep_neuro.equilibrium.solvers.modes import Mode
 
 Gates = list[Tensor | None]
 """m of each settling block, shape (n,) or (batch, n); None is 1."""

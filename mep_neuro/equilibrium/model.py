@@ -14,7 +14,7 @@ from mep_neuro.equilibrium.couplings.dense import DenseCoupling
 from mep_neuro.equilibrium.couplings.lattice import LatticeCoupling
 from mep_neuro.equilibrium.couplings.make import make_coupling
 from mep_neuro.equilibrium.couplings.pair import PairCoupling
-from mep_neuro.equilibrium.moment import Moment
+from mep_neuro.equilibrium.learning.moment import Moment
 from mep_neuro.equilibrium.spiking.synapses import SpikingSynapses
 from mep_neuro.equilibrium.system import System
 from mep_neuro.errors import StimulusError

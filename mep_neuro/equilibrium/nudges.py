@@ -18,10 +18,10 @@ from torch import Tensor
 from mep_neuro.equilibrium.gates import gated
 from mep_neuro.equilibrium.held import held
 from mep_neuro.equilibrium.model import EquilibriumNetwork
-from mep_neuro.equilibrium.modes import Frozen, Mirrored, Pair, Single
 from mep_neuro.equilibrium.response import Response
 from mep_neuro.equilibrium.settle import Limits, Rest, settle
-from mep_neuro.equilibrium.solver import current_into
+from mep_neuro.equilibrium.solvers.modes import Frozen, Mirrored, Pair, Single
+from mep_neuro.equilibrium.solvers.solver import current_into
 from mep_neuro.equilibrium.strength import size
 
 if TYPE_CHECKING:

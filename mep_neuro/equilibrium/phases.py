@@ -13,13 +13,13 @@ from mep_neuro.equilibrium.cost import error
 from mep_neuro.equilibrium.fixed_point import FixedPoint
 from mep_neuro.equilibrium.gates import Gates, competing, dropout_gates, gated, winners
 from mep_neuro.equilibrium.held import refuse_rounding
+from mep_neuro.equilibrium.learning.moment import sign_of
 from mep_neuro.equilibrium.model import EquilibriumNetwork
-from mep_neuro.equilibrium.modes import Single
-from mep_neuro.equilibrium.moment import sign_of
 from mep_neuro.equilibrium.nudges import HOW, SPAN, Outcome
 from mep_neuro.equilibrium.predictive import predictive_phases
 from mep_neuro.equilibrium.response import Response
 from mep_neuro.equilibrium.settle import Limits, Rest, settle
+from mep_neuro.equilibrium.solvers.modes import Single
 from mep_neuro.equilibrium.spiking.phases import SpikingRest, resolution, spiking_free, spiking_responses
 from mep_neuro.equilibrium.strength import force_of, strength_of
 from mep_neuro.errors import UnsupportedError

@@ -6,15 +6,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mep_neuro.equilibrium.anderson import Anderson
 from mep_neuro.equilibrium.couplings.units_first import chosen, together
-from mep_neuro.equilibrium.event_driven import EventDriven
-from mep_neuro.equilibrium.lean import Lean
-from mep_neuro.equilibrium.modes import Mode
-from mep_neuro.equilibrium.momentum import Momentum
-from mep_neuro.equilibrium.solver import Make, Solver, complete
-from mep_neuro.equilibrium.sweeps import Sweeps
-from mep_neuro.equilibrium.synchronous import Synchronous
+from mep_neuro.equilibrium.solvers.anderson import Anderson
+from mep_neuro.equilibrium.solvers.event_driven import EventDriven
+from mep_neuro.equilibrium.solvers.lean import Lean
+from mep_neuro.equilibrium.solvers.modes import Mode
+from mep_neuro.equilibrium.solvers.momentum import Momentum
+from mep_neuro.equilibrium.solvers.solver import Make, Solver, complete
+from mep_neuro.equilibrium.solvers.sweeps import Sweeps
+from mep_neuro.equilibrium.solvers.synchronous import Synchronous
 from mep_neuro.equilibrium.system import System
 from mep_neuro.errors import SettleError
 

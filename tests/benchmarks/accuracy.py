@@ -26,7 +26,7 @@ from layered import NETS, Layered, one_hot
 
 import mep_neuro as mep
 from mep_neuro.backends.data.data_set import DataSet
-from mep_neuro.equilibrium.trainer import Trainer, predict
+from mep_neuro.equilibrium.learning.trainer import Trainer, predict
 
 BATCH, MOMENTUM = 64, 0.9
 RATES = (0.05, 0.1, 0.2)

@@ -37,10 +37,10 @@ from torch import Tensor
 
 from mep_neuro.equilibrium.contrast import contrast
 from mep_neuro.equilibrium.cost import cost
-from mep_neuro.equilibrium.learner import Learner
+from mep_neuro.equilibrium.learning.learner import Learner
+from mep_neuro.equilibrium.learning.trainer import classes, one_hot
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.phases import free_phase, nudged_phase
-from mep_neuro.equilibrium.trainer import classes, one_hot
 from mep_neuro.simulation.build import build
 from mep_neuro.topology.reader import parse_spec
 from mep_neuro.topology.spec import NetworkSpec

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from mep_neuro.equilibrium.model import EquilibriumNetwork
-from mep_neuro.equilibrium.modes import Single
-from mep_neuro.equilibrium.synchronous import Synchronous
+from mep_neuro.equilibrium.solvers.modes import Single
+from mep_neuro.equilibrium.solvers.synchronous import Synchronous
 from mep_neuro.simulation.build import build
 from mep_neuro.simulation.network import Network
 from mep_neuro.topology.reader import read_spec

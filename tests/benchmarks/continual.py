@@ -42,7 +42,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 import mep_neuro as mep
-from mep_neuro.equilibrium.trainer import Trainer, predict
+from mep_neuro.equilibrium.learning.trainer import Trainer, predict
 
 TASKS, EPOCHS, SEEDS = 3, 5, (0, 1, 2)
 BATCH, MOMENTUM, RATE, SAMPLES = 64, 0.9, 0.1, 1000

@@ -33,9 +33,9 @@ import torch
 
 from mep_neuro.equilibrium.couplings.lattice import LatticeCoupling
 from mep_neuro.equilibrium.model import EquilibriumNetwork
-from mep_neuro.equilibrium.modes import Single
 from mep_neuro.equilibrium.response import Response
-from mep_neuro.equilibrium.sweeps import Sweeps
+from mep_neuro.equilibrium.solvers.modes import Single
+from mep_neuro.equilibrium.solvers.sweeps import Sweeps
 from mep_neuro.simulation.build import build
 from mep_neuro.topology.spec import NetworkSpec
 

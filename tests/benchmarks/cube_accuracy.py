@@ -27,7 +27,7 @@ from mep_neuro.backends.data.data_set import DataSet
 from mep_neuro.backends.data.load import load_data
 from mep_neuro.backends.load import load
 from mep_neuro.backends.training import train
-from mep_neuro.equilibrium.backprop import backpropagation
+from mep_neuro.equilibrium.learning.backprop import backpropagation
 from mep_neuro.equilibrium.phases import free_phase
 from mep_neuro.topology.reader import read_spec
 

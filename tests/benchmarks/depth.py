@@ -41,9 +41,9 @@ from residual import LEARNING_RATE, Residual
 
 import mep_neuro as mep
 from mep_neuro.equilibrium.contrast import contrast
+from mep_neuro.equilibrium.learning.trainer import Trainer, one_hot, predict
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.phases import free_phase, nudged_phase
-from mep_neuro.equilibrium.trainer import Trainer, one_hot, predict
 
 BETAS, EPSILON = (0.9, 0.99), 1e-12  # as the library's Adam
 NEAR_ZERO = 1e-6

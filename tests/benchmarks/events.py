@@ -40,15 +40,15 @@ from torch import Tensor
 from mep_neuro.backends.data.data_set import DataSet
 from mep_neuro.backends.data.load import load_data
 from mep_neuro.backends.load import load
-from mep_neuro.equilibrium.event_driven import EventDriven
 from mep_neuro.equilibrium.fixed_point import FixedPoint
+from mep_neuro.equilibrium.learning.trainer import Trainer
 from mep_neuro.equilibrium.model import EquilibriumNetwork
-from mep_neuro.equilibrium.modes import Mode
 from mep_neuro.equilibrium.phases import free_phase
 from mep_neuro.equilibrium.settle import SOLVERS
-from mep_neuro.equilibrium.sweeps import Sweeps
+from mep_neuro.equilibrium.solvers.event_driven import EventDriven
+from mep_neuro.equilibrium.solvers.modes import Mode
+from mep_neuro.equilibrium.solvers.sweeps import Sweeps
 from mep_neuro.equilibrium.system import System
-from mep_neuro.equilibrium.trainer import Trainer
 
 REPEATS = 15
 TOLERANCES = (1e-3, 1e-4, 1e-5)

@@ -37,11 +37,11 @@ from layered import Layered
 from torch import Tensor, nn
 
 import mep_neuro as mep
-from mep_neuro.equilibrium.dion import Dion
-from mep_neuro.equilibrium.learner import Learner
+from mep_neuro.equilibrium.consolidation.dion import Dion
+from mep_neuro.equilibrium.learning.learner import Learner
+from mep_neuro.equilibrium.learning.trainer import equilibrium_propagation
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.phases import free_phase
-from mep_neuro.equilibrium.trainer import equilibrium_propagation
 
 WINDOW, BATCH, RANK = 16, 128, 64
 STEPS = {"[512]": 3000, "[256, 256]": 3000}

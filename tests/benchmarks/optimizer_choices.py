@@ -54,10 +54,10 @@ from optimizers import (
 from torch import nn
 
 import mep_neuro as mep
-from mep_neuro.equilibrium.dion import Dion
-from mep_neuro.equilibrium.muon import Muon
-from mep_neuro.equilibrium.spectral_bound import SpectralBound
-from mep_neuro.equilibrium.trainer import Trainer, predict
+from mep_neuro.equilibrium.bounds.spectral_bound import SpectralBound
+from mep_neuro.equilibrium.consolidation.dion import Dion
+from mep_neuro.equilibrium.consolidation.muon import Muon
+from mep_neuro.equilibrium.learning.trainer import Trainer, predict
 
 COST_RATES, COST_GAINS = (0.01, 0.02, 0.04, 0.08), (1.0, 0.3)
 SIDES, LARGEST_OF_MUON, RANK = (512, 1024, 2048, 4096, 8192), 2048, 32

@@ -33,8 +33,8 @@ from torch import Tensor, nn
 
 import mep_neuro as mep
 from mep_neuro.equilibrium.fixed_point import FixedPoint
+from mep_neuro.equilibrium.learning.trainer import Gradient, Step, Trainer, equilibrium_propagation, predict
 from mep_neuro.equilibrium.model import EquilibriumNetwork
-from mep_neuro.equilibrium.trainer import Gradient, Step, Trainer, equilibrium_propagation, predict
 
 BATCH, EPOCHS, SEEDS, HIDDEN, IMAGES, HELD_OUT = 64, 10, (0, 1, 2), 256, 3000, 500
 NETWORKS = ("sgd", "adam", "muon", "dion")

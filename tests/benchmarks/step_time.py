@@ -28,10 +28,10 @@ from layered import NETS, one_hot
 
 import mep_neuro as mep
 from mep_neuro.equilibrium.contrast import contrast
-from mep_neuro.equilibrium.learner import Learner
+from mep_neuro.equilibrium.learning.learner import Learner
+from mep_neuro.equilibrium.learning.trainer import equilibrium_propagation
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.phases import free_phase, nudged_phase
-from mep_neuro.equilibrium.trainer import equilibrium_propagation
 from mep_neuro.simulation.implicit import negative_gradient
 
 BATCH = 64

@@ -17,9 +17,9 @@ from torch import Tensor
 from mep_neuro.equilibrium.contrast import contrast
 from mep_neuro.equilibrium.cost import cost
 from mep_neuro.equilibrium.energy import energy
+from mep_neuro.equilibrium.learning.trainer import one_hot
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.phases import Free, free_phase, nudged_phase
-from mep_neuro.equilibrium.trainer import one_hot
 from mep_neuro.simulation.build import build
 from mep_neuro.topology.reader import read_spec
 

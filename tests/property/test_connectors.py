@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mep_neuro.equilibrium.backprop import backpropagation
-from mep_neuro.equilibrium.certificate import MARGIN
+from mep_neuro.equilibrium.bounds.certificate import MARGIN
+from mep_neuro.equilibrium.bounds.spectral_bound import SpectralBound
 from mep_neuro.equilibrium.contrast import contrast
 from mep_neuro.equilibrium.couplings.pair import PairCoupling
+from mep_neuro.equilibrium.learning.backprop import backpropagation
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.phases import free_phase, nudged_phase
 from mep_neuro.equilibrium.response import Response
-from mep_neuro.equilibrium.spectral_bound import SpectralBound
 from mep_neuro.simulation.build import build
 from mep_neuro.simulation.coupling import coupled_map, spectral_radius
 from mep_neuro.simulation.implicit import free_states, negative_gradient

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from mep_neuro.equilibrium import nudges
-from mep_neuro.equilibrium.backprop import backpropagation
 from mep_neuro.equilibrium.contrast import contrast
 from mep_neuro.equilibrium.cost import cost
 from mep_neuro.equilibrium.gates import dropout_gates
+from mep_neuro.equilibrium.learning.backprop import backpropagation
+from mep_neuro.equilibrium.learning.moment import Moment, training_at
 from mep_neuro.equilibrium.model import EquilibriumNetwork
-from mep_neuro.equilibrium.moment import Moment, training_at
 from mep_neuro.equilibrium.phases import Free, free_phase, nudged_phase
 from mep_neuro.errors import TopologyError, UnsupportedError
 from mep_neuro.simulation.build import build

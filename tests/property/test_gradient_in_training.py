@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 import mep_neuro as mep
+from mep_neuro.equilibrium.learning.trainer import Trainer, equilibrium_propagation, one_hot, predict
 from mep_neuro.equilibrium.model import EquilibriumNetwork
-from mep_neuro.equilibrium.trainer import Trainer, equilibrium_propagation, one_hot, predict
 from mep_neuro.simulation.build import build
 from mep_neuro.simulation.implicit import negative_gradient
 from mep_neuro.simulation.network import Network

@@ -12,12 +12,12 @@ from mep_neuro.backends.load import load
 from mep_neuro.chip.profile import read_profile
 from mep_neuro.chip.ranges import check_units
 from mep_neuro.equilibrium.activation import RHO
-from mep_neuro.equilibrium.backprop import backpropagation
 from mep_neuro.equilibrium.contrast import contrast
 from mep_neuro.equilibrium.energy import energy
+from mep_neuro.equilibrium.learning.backprop import backpropagation
+from mep_neuro.equilibrium.learning.trainer import Trainer, predict
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.phases import Free, Nudged, free_phase, nudged_phase
-from mep_neuro.equilibrium.trainer import Trainer, predict
 from mep_neuro.errors import TopologyError, UnsupportedError
 from mep_neuro.simulation.build import build
 from mep_neuro.simulation.currents import currents

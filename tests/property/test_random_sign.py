@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from mep_neuro.equilibrium.contrast import contrast
+from mep_neuro.equilibrium.learning.moment import Moment, sign_of, training_at
 from mep_neuro.equilibrium.model import EquilibriumNetwork
-from mep_neuro.equilibrium.moment import Moment, sign_of, training_at
 from mep_neuro.equilibrium.phases import free_phase, nudged_phase
 from mep_neuro.errors import TopologyError
 from mep_neuro.simulation.build import build

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from mep_neuro.backends.data.load import load_data
 from mep_neuro.backends.load import load
 from mep_neuro.equilibrium.contrast import contrast
+from mep_neuro.equilibrium.learning.trainer import Trainer
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.phases import free_phase, nudged_phase
-from mep_neuro.equilibrium.trainer import Trainer
 from mep_neuro.simulation.build import build
 from mep_neuro.topology.reader import read_spec
 

@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from mep_neuro.backends.data.load import load_data
 from mep_neuro.backends.load import load
-from mep_neuro.equilibrium.backprop import backpropagation
 from mep_neuro.equilibrium.contrast import contrast
 from mep_neuro.equilibrium.cost import cost, error
+from mep_neuro.equilibrium.learning.backprop import backpropagation
+from mep_neuro.equilibrium.learning.trainer import Trainer, predict
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.phases import free_phase, nudged_phase
-from mep_neuro.equilibrium.trainer import Trainer, predict
 from mep_neuro.simulation.build import build
 from mep_neuro.simulation.implicit import negative_gradient
 from mep_neuro.simulation.network import Network

@@ -12,11 +12,11 @@ from mep_neuro.chip.profile import read_profile
 from mep_neuro.chip.ranges import check_units
 from mep_neuro.converters.to_brian2.backend import run
 from mep_neuro.equilibrium import nudges
-from mep_neuro.equilibrium.backprop import backpropagation
 from mep_neuro.equilibrium.contrast import contrast
 from mep_neuro.equilibrium.energy import energy
+from mep_neuro.equilibrium.learning.backprop import backpropagation
+from mep_neuro.equilibrium.learning.moment import Moment, training_at
 from mep_neuro.equilibrium.model import EquilibriumNetwork
-from mep_neuro.equilibrium.moment import Moment, training_at
 from mep_neuro.equilibrium.phases import Free, free_phase, nudged_phase
 from mep_neuro.errors import TopologyError, UnsupportedError
 from mep_neuro.simulation.build import build

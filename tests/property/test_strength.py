@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from mep_neuro.equilibrium.contrast import contrast
+from mep_neuro.equilibrium.learning.moment import Moment, training_at
 from mep_neuro.equilibrium.model import EquilibriumNetwork
-from mep_neuro.equilibrium.moment import Moment, training_at
 from mep_neuro.equilibrium.phases import Nudged, free_phase, nudged_phase
 from mep_neuro.errors import TopologyError
 from mep_neuro.simulation.build import build

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mep_neuro.equilibrium.moment import SIGN
+from mep_neuro.equilibrium.learning.moment import SIGN
 from mep_neuro.topology.spec import NetworkSpec
 
 Array = NDArray[np.float64]

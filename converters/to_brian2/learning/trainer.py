@@ -17,7 +17,7 @@ from mep_neuro.converters.to_brian2.learning.simulation import simulation
 from mep_neuro.converters.to_brian2.learning.timetable import Timetable, timetable
 from mep_neuro.converters.to_brian2.learning.told import shown
 from mep_neuro.converters.to_brian2.objects import import_brian2
-from mep_neuro.equilibrium.consolidation import Consolidator
+from mep_neuro.equilibrium.consolidation.consolidate import Consolidator
 from mep_neuro.errors import SettleError
 from mep_neuro.simulation.network import Network
 from mep_neuro.simulation.readout import classes

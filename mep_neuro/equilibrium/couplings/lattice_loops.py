@@ -26,7 +26,7 @@ from mep_neuro.equilibrium.couplings.vectors import (
     take_number,
     take_vector,
 )
-from mep_neuro.equilibrium.form import PAIR, RATE
+from mep_neuro.equilibrium.solvers.form import PAIR, RATE
 
 
 @njit(inline="always")  # type: ignore[untyped-decorator]  # numba has no types

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mep_neuro.equilibrium.couplings.units_first import columns, flat, samples_first, units_first
-from mep_neuro.equilibrium.form import Rule
+from mep_neuro.equilibrium.solvers.form import Rule
 from mep_neuro.simulation.synapses import Synapses
 
 

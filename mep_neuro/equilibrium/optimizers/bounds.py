@@ -5,9 +5,9 @@ from typing import Any
 
 from torch import Tensor
 
-from mep_neuro.equilibrium.matrix_bound import MatrixBound
+from mep_neuro.equilibrium.bounds.matrix_bound import MatrixBound
+from mep_neuro.equilibrium.bounds.spectral_bound import SpectralBound
 from mep_neuro.equilibrium.model import EquilibriumNetwork
-from mep_neuro.equilibrium.spectral_bound import SpectralBound
 
 MATRICES = "matrices"
 """Name of the state of the bounds on matrices; those on coupled maps have the shape of their input."""

@@ -8,13 +8,13 @@ from torch import Tensor, nn
 from mep_neuro.equilibrium.contrast import contrast
 from mep_neuro.equilibrium.cost import cost
 from mep_neuro.equilibrium.fixed_point import FixedPoint
+from mep_neuro.equilibrium.learning.moment import Moment
+from mep_neuro.equilibrium.learning.trainer import one_hot
 from mep_neuro.equilibrium.model import EquilibriumNetwork
-from mep_neuro.equilibrium.moment import Moment
 from mep_neuro.equilibrium.optimizers.layers import Layers, read_layers
 from mep_neuro.equilibrium.optimizers.settling import Settling
 from mep_neuro.equilibrium.optimizers.topology import topology_of
 from mep_neuro.equilibrium.phases import Free, free_phase, nudged_phase
-from mep_neuro.equilibrium.trainer import one_hot
 from mep_neuro.errors import DataError, SettleError, UnsupportedError
 from mep_neuro.simulation.build import build
 from mep_neuro.topology.reader import read_spec

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mep_neuro.equilibrium.dion import dion, first_basis, rank_of
-from mep_neuro.equilibrium.muon import muon
+from mep_neuro.equilibrium.consolidation.dion import dion, first_basis, rank_of
+from mep_neuro.equilibrium.consolidation.muon import muon
 
 FISHER_MEMORY = 0.95
 """Share that the estimate of the Fisher matrix keeps at each step."""

@@ -11,9 +11,9 @@ from mep_neuro.backends.data.load import load_data
 from mep_neuro.chip.emulate import emulate
 from mep_neuro.chip.profile import read_profile
 from mep_neuro.chip.quantize import quantize
-from mep_neuro.equilibrium.elsewhere import states_from
+from mep_neuro.equilibrium.learning.elsewhere import states_from
+from mep_neuro.equilibrium.learning.trainer import equilibrium_propagation, one_hot
 from mep_neuro.equilibrium.model import EquilibriumNetwork
-from mep_neuro.equilibrium.trainer import equilibrium_propagation, one_hot
 from mep_neuro.errors import UnsupportedError
 from mep_neuro.simulation.build import build
 from mep_neuro.simulation.stimulus import present

@@ -15,9 +15,9 @@ from mep_neuro.backends.data.load import load_data
 from mep_neuro.backends.load import load
 from mep_neuro.backends.run_folder import RunFolder
 from mep_neuro.backends.training import predict_classes, train
-from mep_neuro.equilibrium.backprop import backpropagation
+from mep_neuro.equilibrium.learning.backprop import backpropagation
+from mep_neuro.equilibrium.learning.trainer import Step, equilibrium_propagation
 from mep_neuro.equilibrium.model import EquilibriumNetwork
-from mep_neuro.equilibrium.trainer import Step, equilibrium_propagation
 from mep_neuro.errors import DataError, RunFolderError, SettleError, UnsupportedError
 from mep_neuro.topology.reader import read_spec
 

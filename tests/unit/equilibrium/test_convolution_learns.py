@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from mep_neuro.backends.data.load import load_data
+from mep_neuro.equilibrium.learning.trainer import Trainer, predict
 from mep_neuro.equilibrium.model import EquilibriumNetwork
-from mep_neuro.equilibrium.trainer import Trainer, predict
 from mep_neuro.simulation.build import build
 from mep_neuro.topology.reader import read_spec
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import mep_neuro as mep
-from mep_neuro.equilibrium.trainer import Trainer, predict
+from mep_neuro.equilibrium.learning.trainer import Trainer, predict
 
 LAYERS, WIDTH, GAIN = 20, 32, 0.02
 

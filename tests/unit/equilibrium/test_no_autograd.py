@@ -11,8 +11,8 @@ from torch.overrides import TorchFunctionMode
 
 from mep_neuro.backends.data.load import load_data
 from mep_neuro.backends.load import load
-from mep_neuro.equilibrium.backprop import backpropagation
-from mep_neuro.equilibrium.trainer import Gradient, Trainer, equilibrium_propagation
+from mep_neuro.equilibrium.learning.backprop import backpropagation
+from mep_neuro.equilibrium.learning.trainer import Gradient, Trainer, equilibrium_propagation
 from mep_neuro.topology.reader import read_spec
 
 

@@ -9,10 +9,10 @@ import torch
 
 from mep_neuro.backends.load import load
 from mep_neuro.equilibrium.fixed_point import FixedPoint
+from mep_neuro.equilibrium.learning.trainer import Trainer
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.phases import free_phase, nudged_phase
 from mep_neuro.equilibrium.settle import SOLVERS
-from mep_neuro.equilibrium.trainer import Trainer
 from mep_neuro.errors import SettleError, StimulusError
 from mep_neuro.simulation.build import build
 from mep_neuro.simulation.coupling import coupled_map, spectral_radius

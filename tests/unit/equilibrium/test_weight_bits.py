@@ -8,12 +8,12 @@ import torch
 
 from mep_neuro.backends.data.load import load_data
 from mep_neuro.backends.load import load
+from mep_neuro.equilibrium.bounds.spectral_bound import SpectralBound
 from mep_neuro.equilibrium.contrast import contrast
-from mep_neuro.equilibrium.learner import Learner
+from mep_neuro.equilibrium.learning.learner import Learner
+from mep_neuro.equilibrium.learning.trainer import Trainer, predict
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.phases import free_phase, nudged_phase
-from mep_neuro.equilibrium.spectral_bound import SpectralBound
-from mep_neuro.equilibrium.trainer import Trainer, predict
 from mep_neuro.simulation.build import build
 from mep_neuro.simulation.implicit import negative_gradient
 from mep_neuro.simulation.network import Network

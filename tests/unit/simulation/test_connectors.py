@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from mep_neuro.equilibrium.bounds.spectral_bound import SpectralBound
 from mep_neuro.equilibrium.energy import energy
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.phases import free_phase
-from mep_neuro.equilibrium.spectral_bound import SpectralBound
 from mep_neuro.errors import SettleError, UnsupportedError
 from mep_neuro.simulation.build import build
 from mep_neuro.simulation.connectors import sparse_synapses

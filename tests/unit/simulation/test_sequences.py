@@ -11,9 +11,9 @@ from mep_neuro.chip.profile import read_profile
 from mep_neuro.chip.quantize import quantize
 from mep_neuro.converters.to_brian2.backend import convert
 from mep_neuro.equilibrium.contrast import contrast
+from mep_neuro.equilibrium.learning.trainer import Trainer, one_hot, predict
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.phases import free_phase, nudged_phase
-from mep_neuro.equilibrium.trainer import Trainer, one_hot, predict
 from mep_neuro.errors import DataError, UnsupportedError
 from mep_neuro.simulation.build import build
 from mep_neuro.simulation.currents import currents

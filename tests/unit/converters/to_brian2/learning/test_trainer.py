@@ -15,8 +15,8 @@ from mep_neuro.backends.load import load
 from mep_neuro.backends.run_folder import RunFolder
 from mep_neuro.backends.training import train
 from mep_neuro.converters.to_brian2.learning.trainer import Trainer
-from mep_neuro.equilibrium.backprop import backpropagation
-from mep_neuro.equilibrium.certificate import SLACK
+from mep_neuro.equilibrium.bounds.certificate import SLACK
+from mep_neuro.equilibrium.learning.backprop import backpropagation
 from mep_neuro.errors import SettleError, UnknownBackendError, UnsupportedError
 from mep_neuro.simulation.build import build
 from mep_neuro.simulation.network import Network
