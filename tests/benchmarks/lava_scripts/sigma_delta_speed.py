@@ -25,9 +25,10 @@ if __name__ == "__main__":
     neurons = EPSigmaDelta(
         bias=bias.ravel(), traces={}, columns=np.arange(bias.size), **bundle.manifest["registers"]
     )
-    weights = synapses(bundle, bias.shape[0], whole, whole)
-    connection = sparse(weights, (bias.size, bias.size), bundle.manifest["synapses"])
-    neurons.s_out.connect(connection.s_in)
-    connection.a_out.connect(neurons.a_in)
+    for exponent, weights in synapses(bundle, bias.shape[0], whole, whole):
+        settings = {**bundle.manifest["synapses"], "weight_exp": exponent}
+        connection = sparse(weights, (bias.size, bias.size), settings)
+        neurons.s_out.connect(connection.s_in)
+        connection.a_out.connect(neurons.a_in)
     run_processes(neurons, run_configuration(SIMULATION, "fixed"), [steps])
     print(f"seconds {time.perf_counter() - began}", flush=True)

@@ -45,7 +45,6 @@ def test_learning(printed: Printed) -> None:
     assert not found["control_without_third_factor"]["learned"]
 
 
-@pytest.mark.slow
 def test_speed(printed: Printed) -> None:
     found = printed("loihi_speed")
     assert found["early_stop_over_lava"]["100"]["ratio"] > found["emulator_over_lava"]["100"]["ratio"] > 1.0
