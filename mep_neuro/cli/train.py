@@ -1,12 +1,16 @@
 """The verb `train`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mep_neuro.cli.held_out import NeuronOption
 from mep_neuro.cli.output import first_process, note, print_json, progress
+from mep_neuro.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from mep_neuro.simulation.network import Network
 
 MOST_LINES = 20
 """Epochs told one by one; of more, every so many."""
@@ -118,4 +122,16 @@ def train(
         f"{out}: held-out accuracy {held_out.value:.4f} "
         f"(95 % interval {held_out.low:.4f} to {held_out.high:.4f}, {held_out.samples} samples)"
     )
-    print(f"next: mep-neuro compare {out} --on torch,brian2,loihi-emulator --report report.html")
+    print(f"next: mep-neuro compare {out} --on {_comparable(net.to_network())} --report report.html")
+
+
+def _comparable(network: "Network") -> str:
+    """Back ends to suggest: the chip where its neurons have the network's activations."""
+    from mep_neuro.chip.profile import read_profile
+    from mep_neuro.chip.ranges import check_units
+
+    try:
+        check_units(network, read_profile("loihi2"))
+    except UnsupportedError:
+        return "torch,brian2"
+    return "torch,brian2,loihi-emulator"

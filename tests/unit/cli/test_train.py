@@ -89,7 +89,16 @@ def test_train_shows_each_epoch_and_the_next_command(tmp_path: Path) -> None:
     assert [line.split()[1] for line in epochs] == ["1", "2"]
     lines = result.stdout.splitlines()
     assert lines[0].startswith(f"{tmp_path / 'run'}: held-out accuracy 0.")
-    assert lines[1].startswith(f"next: mep-neuro compare {tmp_path / 'run'} --on ")
+    assert lines[1].startswith(
+        f"next: mep-neuro compare {tmp_path / 'run'} --on torch,brian2,loihi-emulator "
+    )
+
+
+def test_the_next_command_names_no_back_end_that_refuses_the_network(tmp_path: Path) -> None:
+    data = save(tmp_path / "small.npz", samples=130)
+    result = call("train", "digits_cube", "--data", data, "--epochs", 1, "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    assert "--on torch,brian2 --report" in result.stdout  # tanh units have no form on the chip
 
 
 def test_the_same_command_again_gives_the_same_result(
