@@ -19,7 +19,10 @@ Array = NDArray[np.float64]
 
 
 def consolidate(
-    network: Network, update: Mapping[str, NDArray[np.floating]], *, rate_factor: float = 1.0
+    network: Network | EquilibriumNetwork,
+    update: Mapping[str, NDArray[np.floating]],
+    *,
+    rate_factor: float = 1.0,
 ) -> Network:
     """Turn summed contrasts into one step, and bring the weights under the spectral bound.
 
@@ -29,7 +32,8 @@ def consolidate(
     `Consolidator`, as learning in Brian2 does.
 
     Args:
-        network: With its `consolidation` section; not changed. What is not plastic stays.
+        network: With its `consolidation` section, as built or as `mep.load` gives it; not changed. What is
+            not plastic stays.
         update: Contrasts, or sums of them, by the names and shapes of `Network.arrays()`: weights
             (n_post, n_pre), biases (n,). What is missing counts as 0.
         rate_factor: Multiplies the learning rates, for schedules.
@@ -44,6 +48,8 @@ def consolidate(
 
     Sources: Jordan et al. 2024 (Muon); Ahn et al. 2025 (Dion).
     """
+    if isinstance(network, EquilibriumNetwork):
+        network = network.to_network()
     numbers = network.arrays()
     for name, array in update.items():
         if name not in numbers or array.shape != numbers[name].shape:

@@ -36,6 +36,15 @@ def contrasts(of: Network, seed: int = 0) -> dict[str, NDArray[np.float64]]:
     }
 
 
+def test_a_loaded_network_is_taken_too_and_left_as_it_was() -> None:
+    before = network({"method": "muon"})
+    model, update = EquilibriumNetwork(before, torch.float64), contrasts(before)
+    after, same = mep.consolidate(model, update).arrays(), mep.consolidate(before, update).arrays()
+    assert all(np.array_equal(after[name], same[name]) for name in after)
+    assert all(np.array_equal(array, before.arrays()[name]) for name, array in model.arrays().items())
+    assert not np.array_equal(after[FIRST], before.arrays()[FIRST])
+
+
 @methods
 def test_it_is_a_step_of_the_learner(section: dict[str, Any]) -> None:
     before = network(section)
