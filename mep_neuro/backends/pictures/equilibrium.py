@@ -45,7 +45,7 @@ def plot_equilibrium(recording: Recording, reference: Recording, network: Networ
         span = [float(ends.min()), float(ends.max())]
         left.plot(span, span, color=SOFT, lw=1, zorder=0)
         left.set(
-            xlabel=f"rate of {reference.backend} (dimensionless)",
+            xlabel=f"rate at the fixed point of {reference.backend} (dimensionless)",
             ylabel=f"rate of {recording.backend} (dimensionless)",
         )
         left.set_title("each unit of each sample")

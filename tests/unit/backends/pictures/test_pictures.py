@@ -94,7 +94,7 @@ def test_messages_are_counted(spiking: tuple[Recording, Network]) -> None:
 def test_equilibrium_shows_how_far_off(spiking: tuple[Recording, Network], settled: Recording) -> None:
     recording, network = spiking
     figure = mep.plot_equilibrium(recording, settled, network)
-    assert figure.axes[0].get_xlabel() == "rate of brian2 (dimensionless)"
+    assert figure.axes[0].get_xlabel() == "rate at the fixed point of brian2 (dimensionless)"
     assert labelled(figure)
     other = replace(settled, rates={n: r[:2] for n, r in settled.rates.items()})
     with pytest.raises(UnsupportedError, match=r"population 'output': .* run both on the same samples"):
