@@ -83,7 +83,7 @@ def train(
                 return
             note(
                 f"epoch {record['epoch']:3.0f}  train {record['train_accuracy']:.4f}  "
-                f"held out {record['held_out_accuracy']:.4f}  settled {record['settled']:.3f}",
+                f"held out {record['held_out_accuracy']:.4f}  {_rest(record)}",
                 quiet=quiet,
             )
 
@@ -123,6 +123,12 @@ def train(
         f"(95 % interval {held_out.low:.4f} to {held_out.high:.4f}, {held_out.samples} samples)"
     )
     print(f"next: mep-neuro compare {out} --on {_comparable(net.to_network())} --report report.html")
+
+
+def _rest(record: dict[str, float]) -> str:
+    """How far from rest an epoch's phases ended."""
+    residual = f" (residual {record['residual']:.0e})" if "residual" in record else ""
+    return f"settled {record['settled']:.3f}{residual}"
 
 
 def _comparable(network: "Network") -> str:

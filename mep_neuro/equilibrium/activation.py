@@ -45,6 +45,11 @@ class Rho(NamedTuple):
     high: float = math.inf
     exponent: int = 0
 
+    @property
+    def unbounded(self) -> bool:
+        """Whether rates may grow without bound."""
+        return self.kind == CLAMP and self.high == math.inf
+
 
 def _clamp_pair(a: Tensor, up: Tensor, down: Tensor) -> tuple[Tensor, Tensor]:
     return a + 0.5 * (up + down), 0.5 * (up - down)

@@ -18,12 +18,11 @@ from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.nudges import HOW, SPAN, Outcome
 from mep_neuro.equilibrium.predictive import predictive_phases
 from mep_neuro.equilibrium.response import Response
-from mep_neuro.equilibrium.settle import Limits, Rest, settle
+from mep_neuro.equilibrium.settle import Limits, Rest, check_size, settle
 from mep_neuro.equilibrium.solvers.modes import Single
 from mep_neuro.equilibrium.spiking.phases import SpikingRest, resolution, spiking_free, spiking_responses
 from mep_neuro.equilibrium.strength import force_of, strength_of
 from mep_neuro.errors import UnsupportedError
-from mep_neuro.topology.training_spec import Equilibrium
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ def free_phase(
     if model.spiking is not None:
         rest, end = spiking_free(model, drive, len(rates))
         return Free(_point(model, rest, resolution(model)), rates, drive, None, [], end)
-    limits = _limits(section, section.free_steps, solver, tolerance, max_steps)
+    limits = _limits(model, section.free_steps, solver, tolerance, max_steps)
     gates = dropout_gates(model)
     rest = settle(
         model.system.seeing(rates),
@@ -108,6 +107,8 @@ def free_phase(
         limits,
         watch=watch,
     )
+    if not limits.measured:
+        check_size(_unbounded(model, rest.states), limits.max_steps)
     point = _point(model, rest, limits.tolerance)
     return Free(point, rates, drive, rest.membranes, winners(model, rest.states, gates))
 
@@ -150,7 +151,7 @@ def nudged_phase(
     output = model.readout(free.point.states)
     output_error = error(output, target, model.positions, model.cost)
     force = force_of(model, output_error)
-    limits = _limits(section, section.nudged_steps, None, tolerance, max_steps)
+    limits = _limits(model, section.nudged_steps, None, tolerance, max_steps)
 
     def nudged_by(strength: Tensor | float) -> Outcome:
         nudge = {name: (f * strength).to(model.compute) for name, f in force.items()}
@@ -177,14 +178,20 @@ def _point(model: EquilibriumNetwork, rest: Rest, tolerance: float) -> FixedPoin
     return FixedPoint(states, rest.residual, rest.steps, tolerance, rest.events, spikes)
 
 
+def _unbounded(model: EquilibriumNetwork, states: list[Tensor]) -> list[Tensor]:
+    """The states that nothing keeps from growing."""
+    return [s for rho, s in zip(model.activations, states, strict=True) if rho.unbounded]
+
+
 def _limits(
-    section: Equilibrium,
+    model: EquilibriumNetwork,
     fixed: int | None,
     solver: str | None,
     tolerance: float | None,
     max_steps: int | None,
 ) -> Limits:
     """The file's limits, replaced by what the caller says; a caller's tolerance is always measured."""
+    section = model.spec.equilibrium
     measured = fixed is None or tolerance is not None
     steps = section.max_steps if measured else fixed
     return Limits(
@@ -192,4 +199,5 @@ def _limits(
         section.tolerance if tolerance is None else tolerance,
         max_steps or steps or section.max_steps,
         measured,
+        told=model.moment is not None and model.moment.told,
     )

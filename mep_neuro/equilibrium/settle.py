@@ -1,6 +1,6 @@
 """Settling: step until every sample rests, and tell how far from rest it is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -56,13 +56,15 @@ class Limits(NamedTuple):
         solver: Name of the solver.
         tolerance: Residual of a settled sample, dimensionless.
         max_steps: Steps after which it gives up.
-        measured: False takes exactly `max_steps` steps and measures no residual.
+        measured: False takes exactly `max_steps` steps, however far from rest.
+        told: Whether the residual after a fixed number of steps is measured; NaN if not.
     """
 
     solver: str
     tolerance: float
     max_steps: int
     measured: bool = True
+    told: bool = False
 
 
 def settle(
@@ -99,7 +101,11 @@ def settle(
     if not limits.measured:
         for _ in range(limits.max_steps):
             work.step()
-        return _rest(system, work, some.new_full((batch,), torch.nan), steps)
+        if not limits.told:
+            return _rest(system, work, some.new_full((batch,), torch.nan), steps)
+        end = work.residual()
+        check_change(end, limits.max_steps)
+        return _rest(system, work, end, steps)
     rows = torch.arange(batch)
     residual = some.new_full((batch,), torch.inf)
     events = None if work.events is None else torch.zeros_like(work.events)
@@ -187,6 +193,16 @@ def _complete(system: System, work: Solver) -> tuple[list[Tensor], list[Tensor] 
     like = [*states, *([] if membranes is None else membranes)]
     kept = None if membranes is None else complete(system, membranes, like)
     return complete(system, states, like), kept
+
+
+def check_size(states: Iterable[Tensor], step: int) -> None:
+    """The same of states whose changes were not looked at; a root of a sum of squares takes one pass.
+
+    Raises:
+        SettleError: Their root mean square is not finite, or as large as a change must not be.
+    """
+    for state in states:
+        check_change(torch.linalg.vector_norm(state) / max(1, state.numel()) ** 0.5, step)
 
 
 def check_change(change: Tensor, step: int) -> None:

@@ -23,10 +23,12 @@ class Moment(NamedTuple):
     Attributes:
         update: Number of its update, from 0.
         share: Share of the training that lies behind it, 0 to 1.
+        told: Whether phases of a fixed number of steps measure where they end.
     """
 
     update: int
     share: float = 0.0
+    told: bool = False
 
 
 @contextmanager

@@ -44,9 +44,12 @@ class Step:
     points: tuple[FixedPoint, ...]
 
     @property
-    def settled(self) -> int:
-        """Samples that settled in every phase."""
-        return int(torch.stack([point.settled for point in self.points]).all(0).sum())
+    def measured(self) -> tuple[float, float, float]:
+        """Samples that settled in every phase, the sum of free residuals, and how many were measured."""
+        residuals = torch.stack([point.residual for point in self.points])
+        rows = ~residuals.isnan().any(0)
+        settled = torch.stack([point.settled for point in self.points]).all(0)
+        return float(settled.sum()), float(residuals[0][rows].sum()), float(rows.sum())
 
     @property
     def mean_steps(self) -> list[float]:
@@ -153,7 +156,8 @@ class Trainer:
         epoch, batch = divmod(self.update, self.updates_per_epoch)
         order = np.random.default_rng([self._seed, epoch]).permutation(len(self._labels))
         rows = torch.from_numpy(order[batch * self._batch : (batch + 1) * self._batch])
-        with training_at(self.model, Moment(self.update, self._share())):
+        last = batch + 1 == self.updates_per_epoch
+        with training_at(self.model, Moment(self.update, self._share(), told=last)):
             self._sums += self._learn(rows)
         self.update += 1
         if self.update % self.updates_per_epoch:
@@ -190,7 +194,7 @@ class Trainer:
         costs = cost(self.model.cost, step.output, target, self.model.positions)
         correct = float((classes(self.model, step.output) == labels).double().mean()) * samples
         weighted = [samples * steps for steps in (*step.mean_steps, 1)]
-        return np.array([correct, float(costs.sum()), step.settled, *weighted])
+        return np.array([correct, float(costs.sum()), *weighted, *step.measured])
 
     def _rate_factor(self) -> float:
         if self.model.spec.learning.schedule == "constant":

@@ -9,9 +9,12 @@ import torch
 
 from mep_neuro.backends.data.load import load_data
 from mep_neuro.backends.load import load
+from mep_neuro.equilibrium.learning import trainer as module
+from mep_neuro.equilibrium.learning.moment import Moment
 from mep_neuro.equilibrium.learning.trainer import Step, Trainer, equilibrium_propagation, predict
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.phases import free_phase
+from mep_neuro.errors import SettleError
 from mep_neuro.topology.reader import read_spec
 
 DATA = load_data("digits")
@@ -105,12 +108,13 @@ def test_the_metrics_of_an_epoch() -> None:
     assert [record["update"] for record in records] == [2, 4]
     for record in records:
         assert set(record) == {
-            *("epoch", "update", "train_accuracy", "train_cost", "settled"),
+            *("epoch", "update", "train_accuracy", "train_cost", "settled", "residual"),
             *("free_steps", "nudged_steps", "radius"),
         }
         assert 0 <= record["train_accuracy"] <= 1
         assert round(record["train_accuracy"] * 100, 6) == int(round(record["train_accuracy"] * 100, 6))
         assert record["settled"] == 1.0
+        assert 0 < record["residual"] <= 1e-4
         assert 1 <= record["free_steps"] <= 200
         assert record["radius"] <= 0.7
     assert records[1]["train_cost"] < records[0]["train_cost"]
@@ -121,6 +125,56 @@ def test_steps_that_did_not_settle_are_told() -> None:
     mapping["equilibrium"] |= {"max_steps": 1, "tolerance": 1e-9}
     records = run(Trainer(load(mapping), DATA.x_train[:64], DATA.y_train[:64], epochs=1))
     assert records[0]["settled"] < 0.5
+
+
+def of_fixed_steps(**equilibrium: object) -> Trainer:
+    mapping = read_spec("digits_mlp").to_mapping()
+    mapping["equilibrium"] |= {"tolerance": 1e-5, **equilibrium}
+    trainer = Trainer(load(mapping), DATA.x_train[:100], DATA.y_train[:100], epochs=2)
+    trainer.prepare()
+    return trainer
+
+
+def test_an_epoch_of_fixed_steps_tells_where_its_last_batch_ended() -> None:
+    trainer = of_fixed_steps(free_steps=3, nudged_steps=3)
+    trainer.advance()
+    rows = np.random.default_rng([trainer.model.spec.seeds.data, 0]).permutation(100)[64:]
+    last = torch.tensor(DATA.x_train[:100][rows], dtype=torch.float32)
+    by_hand = free_phase(trainer.model, last, tolerance=1e-30, max_steps=3).point.residual
+    record = trainer.advance()
+    assert record is not None
+    assert record["residual"] == pytest.approx(float(by_hand.mean()), rel=1e-4)
+    assert record["settled"] == 0.0
+    enough = of_fixed_steps(free_steps=60, nudged_steps=60)
+    assert [r["settled"] for r in run(enough)] == [1.0, 1.0]
+
+
+def test_looking_at_the_residual_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = of_fixed_steps(free_steps=3, nudged_steps=3)
+    looked.advance()
+    looked.advance()
+    monkeypatch.setattr(module, "Moment", lambda update, share, told: Moment(update, share))
+    without = of_fixed_steps(free_steps=3, nudged_steps=3)
+    without.advance()
+    with pytest.raises(ZeroDivisionError):  # nothing was measured
+        without.advance()
+    for name, array in without.model.arrays().items():
+        assert np.array_equal(array, looked.model.arrays()[name]), name
+
+
+@pytest.mark.parametrize("activation", ["relu", "linear"])
+def test_fixed_steps_that_diverge_raise_while_all_is_finite(activation: str) -> None:
+    mapping = read_spec("digits_mlp").to_mapping()
+    mapping["neurons"]["unit"]["activation"] = activation
+    mapping["projections"]["hidden_output"]["weight"] = {"init": "constant", "gain": 3.0}
+    mapping["consolidation"] = {}
+    mapping["equilibrium"] |= {"free_steps": 5, "nudged_steps": 3}
+    trainer = Trainer(load(mapping), DATA.x_train[:128], DATA.y_train[:128], epochs=2)
+    before = trainer.model.arrays()
+    with pytest.raises(SettleError, match=r"grows without bound at step 5 \(change \d.*; lower the weights"):
+        trainer.advance()
+    for name, array in trainer.model.arrays().items():
+        assert np.array_equal(array, before[name]), name
 
 
 @pytest.mark.parametrize(
