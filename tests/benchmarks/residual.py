@@ -9,8 +9,6 @@ import torch
 from torch import Tensor, nn
 
 BETA = 0.01
-LEARNING_RATE = 0.1
-"""Over the number of layers: Adam moves all of them the same way, so the output moves with their number."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +26,8 @@ class Residual:
         width: Units of a layer.
         skips: Whether a I is there.
         gain: V starts with deviation gain / sqrt(width).
+        rate: Learning rate times the number of layers: Adam moves all of them the same way, so the output
+            moves with their number.
         free_steps: Half-sweeps of the free phase.
         nudged_steps: Half-sweeps of the nudged phase.
         batch: Samples an update.
@@ -39,6 +39,7 @@ class Residual:
     width: int = 64
     skips: bool = True
     gain: float = 0.03
+    rate: float = 0.1
     free_steps: int = 5
     nudged_steps: int = 4
     batch: int = 64
@@ -77,7 +78,7 @@ class Residual:
             },
             "learning": {
                 "optimizer": "adam",
-                "lr": LEARNING_RATE / self.layers,
+                "lr": self.rate / self.layers,
                 "batch_size": self.batch,
             },
         }

@@ -63,7 +63,7 @@ def test_the_contrast_is_the_one_of_torch(phases):
     for name in expected.contrast:
         np.testing.assert_allclose(found.contrast[name], expected.contrast[name], atol=1e-9, err_msg=name)
     np.testing.assert_allclose(found.output, expected.output, atol=1e-10)
-    assert found.settled == 12
+    assert found.measured == (12.0, 0.0, 12.0)
 
 
 def test_states_that_ignore_the_nudge_have_no_contrast():
