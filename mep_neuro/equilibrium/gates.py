@@ -134,4 +134,4 @@ def dropout_gates(model: EquilibriumNetwork) -> Gates:
 def _mask(stays: object, probability: float, model: EquilibriumNetwork) -> Tensor | None:
     if probability == 0.0:
         return None
-    return torch.as_tensor(stays).to(model.compute) / (1.0 - probability)
+    return torch.as_tensor(stays).to(model.dtype) / (1.0 - probability)

@@ -54,7 +54,8 @@ class EquilibriumNetwork(nn.Module):
         Args:
             network: The network.
             dtype: Of the weights.
-            compute: Of rates and currents; bfloat16 is offered for dense projections, float32 weights.
+            compute: Of large matrix products; bfloat16 with dense projections and weights in float32 alone.
+                States and sums stay in `dtype`, and so does everything where a CPU has no bfloat16 units.
         """
         super().__init__()
         self.network = network
@@ -65,8 +66,7 @@ class EquilibriumNetwork(nn.Module):
         self.input_name, self.output_name = network.input.name, network.output.name
         self.activations = [RHO[network.populations[name].activation] for name in self.settling]
         self.energy_weights = [
-            torch.tensor(abs(network.populations[name].energy_weight), dtype=self.compute)
-            for name in self.settling
+            torch.tensor(abs(network.populations[name].energy_weight), dtype=dtype) for name in self.settling
         ]
         self.exponents = {name: p.energy_exponent for name, p in network.populations.items()}
         self.half_activations = [
@@ -103,7 +103,7 @@ class EquilibriumNetwork(nn.Module):
         self.system = System(self)
         self.spiking = SpikingSynapses(self) if is_spiking(network) else None
         self.moment: Moment | None = None
-        for coupling in (*self.inputs.values(), *self.couplings.values(), *self.attentions.values()):
+        for coupling in self.projections.values():
             coupling.compute_in(self.compute)
 
     def _add(
@@ -155,14 +155,13 @@ class EquilibriumNetwork(nn.Module):
         rates = features.to(self.dtype)
         if self._encoded:
             rates = (rates - self.input_offset) / self.input_scale
-        rates = rates.to(self.compute)
         drive: dict[str, Tensor] = {}
         for coupling in self.inputs.values():
-            base = drive.get(coupling.post, self.biases[coupling.post].to(self.compute))
+            base = drive.get(coupling.post, self.biases[coupling.post])
             drive[coupling.post] = coupling.forward_onto(base, rates)
         for name in self.settling:
             if name not in drive:
-                drive[name] = self.biases[name].to(self.compute).expand(len(rates), -1)
+                drive[name] = self.biases[name].expand(len(rates), -1)
         return rates, drive
 
     def centre_input(self, offset: Tensor) -> None:
@@ -188,7 +187,6 @@ class EquilibriumNetwork(nn.Module):
 
     def seen(self, readout: str, state: Tensor) -> Tensor:
         """What a read-out sees of a population, standardised where it was calibrated."""
-        state = state.to(self.dtype)
         if self.spec.projections[readout].calibrate is None:
             return state
         offset, coupling = self.readout_offset[readout], self.readouts[readout]

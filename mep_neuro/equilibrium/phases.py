@@ -154,7 +154,7 @@ def nudged_phase(
     limits = _limits(model, section.nudged_steps, None, tolerance, max_steps)
 
     def nudged_by(strength: Tensor | float) -> Outcome:
-        nudge = {name: (f * strength).to(model.compute) for name, f in force.items()}
+        nudge = {name: f * strength for name, f in force.items()}
         if free.spiking is not None:
             both = SPAN[phases] == 2.0
             return spiking_responses(model, free.drive, free.spiking, nudge, strength, centered=both)

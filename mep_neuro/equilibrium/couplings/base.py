@@ -94,7 +94,7 @@ class Coupling:
         """Called after every change of the weight."""
 
     def compute_in(self, dtype: torch.dtype) -> None:
-        """Carry currents in another dtype than the weight's, which stays the master.
+        """Compute products in another dtype than the weight's, which stays as it is.
 
         Raises:
             UnsupportedError: The connector has no such form.
@@ -102,7 +102,7 @@ class Coupling:
         if dtype != self.weight.dtype:
             raise UnsupportedError(
                 f"projection '{self.name}': only dense projections compute in {dtype} with weights in "
-                f"{self.weight.dtype}; leave `compute` out"
+                f"{self.weight.dtype}, and that is offered for bfloat16 and float32; leave `compute` out"
             )
 
 

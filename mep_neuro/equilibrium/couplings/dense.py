@@ -1,12 +1,14 @@
 """Dense projections."""
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
 from mep_neuro.equilibrium.couplings.base import Coupling
+from mep_neuro.equilibrium.couplings.products import LEAST_SYNAPSES, InBfloat16
 from mep_neuro.equilibrium.response import Response
 from mep_neuro.simulation.network import Network, Projection
 
@@ -27,55 +29,63 @@ class DenseCoupling(Coupling):
         self.pre_units = None if len(pre_units) == pre.size else pre_units
         self.post_units = None if len(post_units) == post.size else post_units
         self.energy_weight = float(post.energy_weight[projection.post_units[0]])
-        self.used: Tensor = self.weight
-        self._compute = dtype
+        self._products: AbstractContextManager[bool] = nullcontext(False)
 
     def compute_in(self, dtype: torch.dtype) -> None:
-        """Carry currents in another dtype than the weight's, which stays the master."""
-        self._compute = dtype
-        self.weight_changed()
+        """Round the factors of its products to bfloat16, where it has LEAST_SYNAPSES.
 
-    def weight_changed(self) -> None:
-        """Refresh the weight that carries currents."""
-        if self._compute == self.weight.dtype:
-            self.used = self.weight
-        elif self.used.dtype == self._compute:
-            self.used.copy_(self.weight)
-        else:
-            self.used = self.weight.to(self._compute)
+        Raises:
+            UnsupportedError: Another dtype than bfloat16, or weights that are not float32.
+        """
+        if (self.weight.dtype, dtype) != (torch.float32, torch.bfloat16):
+            super().compute_in(dtype)
+        elif self.weight.numel() >= LEAST_SYNAPSES:
+            self._products = InBfloat16()
 
     def forward(self, pre: Tensor) -> Tensor:
         """W s_pre, shape (..., n_post) of the whole population."""
-        return self.spread(linear(self.take(pre, self.pre_units), self.used), self.post_units, self.post_size)
+        with self._products:
+            return self._push(pre)
 
     def feedback(self, post: Tensor) -> Tensor:
         """g W^T s_post, shape (..., n_pre) of the whole population."""
         current = self.pull(post)
-        return current if self.gain == 1.0 else self.gain * current
+        return current if self.gain == 1.0 else current.mul_(self.gain)
 
     def pull(self, post: Tensor) -> Tensor:
         """W^T s_post, without the gain."""
-        return self.spread(self.take(post, self.post_units) @ self.used, self.pre_units, self.pre_size)
+        with self._products:
+            return self._pull(post)
 
     def forward_onto(self, base: Tensor, pre: Tensor) -> Tensor:
         """base + W s_pre."""
         if self.pre_units is not None or self.post_units is not None:
             return base + self.forward(pre)
-        return _product_onto(base, pre, self.used.T, 1.0)
+        with self._products:
+            return _product_onto(base, pre, self.weight.T, 1.0)
 
     def feedback_onto(self, base: Tensor, post: Tensor) -> Tensor:
         """base + g W^T s_post."""
         if self.pre_units is not None or self.post_units is not None:
             return base + self.feedback(post)
-        return _product_onto(base, post, self.used, self.gain)
+        with self._products:
+            return _product_onto(base, post, self.weight, self.gain)
 
     def balanced_forward(self, pre: Tensor) -> Tensor:
         """What the symmetric map (blocks sqrt(g) W) sends to post."""
-        return self.forward(pre.to(self._compute)).to(self.weight.dtype).mul_(math.sqrt(self.gain))
+        return self._push(pre).mul_(math.sqrt(self.gain))
 
     def balanced_feedback(self, post: Tensor) -> Tensor:
         """What the symmetric map sends to pre."""
-        return self.pull(post.to(self._compute)).to(self.weight.dtype).mul_(math.sqrt(self.gain))
+        return self._pull(post).mul_(math.sqrt(self.gain))
+
+    def _push(self, pre: Tensor) -> Tensor:
+        part = linear(self.take(pre, self.pre_units), self.weight)
+        return self.spread(part, self.post_units, self.post_size)
+
+    def _pull(self, post: Tensor) -> Tensor:
+        part = self.take(post, self.post_units) @ self.weight
+        return self.spread(part, self.pre_units, self.pre_size)
 
     def contrast(self, pre: Response, post: Response, factor: float = 1.0) -> Tensor:
         """factor k (slope_post mean_pre^T + mean_post slope_pre^T), summed over the batch."""
@@ -86,19 +96,21 @@ class DenseCoupling(Coupling):
     def accumulate(self, pre: Response, post: Response, factor: float, into: Tensor, keep: float) -> None:
         """into = keep * into + contrast, each product added in one pass."""
         assert post.slope is not None  # nothing projects into a clamped population
-        factor = factor * self.energy_weight
-        slope, mean = self.take(post.slope, self.post_units), self.take(pre.mean, self.pre_units)
-        pairs = [(slope, mean)]
+        terms = [(self.take(post.slope, self.post_units), self.take(pre.mean, self.pre_units))]
         if pre.slope is not None:
-            pairs.append((self.take(post.mean, self.post_units), self.take(pre.slope, self.pre_units)))
-        if slope.dtype != into.dtype:
-            left, right = (torch.cat(parts) for parts in zip(*pairs, strict=True))
-            # One product in the states' dtype, summed over the batch in float32, added in the trace's.
-            torch.add((left * factor).T @ right, into, alpha=keep, out=into)
-            return
-        for left, right in pairs:
-            into.addmm_(left.T, right, beta=keep, alpha=factor)
-            keep = 1.0
+            terms.append((self.take(post.mean, self.post_units), self.take(pre.slope, self.pre_units)))
+        self._add_products(terms, factor, into, keep)
+
+    def _add_products(
+        self, terms: list[tuple[Tensor, Tensor]], factor: float, into: Tensor, keep: float
+    ) -> None:
+        """into = keep * into + factor k sum of left^T right over the terms."""
+        with self._products as rounded:
+            if rounded and len(terms) > 1:  # so fast that another pass over `into` costs more than the copies
+                terms = [(torch.cat([left for left, _ in terms]), torch.cat([right for _, right in terms]))]
+            for left, right in terms:
+                into.addmm_(left.T, right, beta=keep, alpha=factor * self.energy_weight)
+                keep = 1.0
 
     def squared_contrast(self, pre: Response, post: Response) -> Tensor:
         """k^2 (slope_post mean_pre + mean_post slope_pre)^2 of each sample, summed over the batch.
@@ -106,11 +118,11 @@ class DenseCoupling(Coupling):
         Three products: the squares of both terms, and twice one term times the other.
         """
         assert post.slope is not None  # nothing projects into a clamped population
-        after = [self.take(t, self.post_units).to(self.weight.dtype) for t in (post.slope, post.mean)]
-        mean = self.take(pre.mean, self.pre_units).to(self.weight.dtype)
+        after = [self.take(t, self.post_units) for t in (post.slope, post.mean)]
+        mean = self.take(pre.mean, self.pre_units)
         total: Tensor = after[0].square().T @ mean.square()
         if pre.slope is not None:
-            slope = self.take(pre.slope, self.pre_units).to(self.weight.dtype)
+            slope = self.take(pre.slope, self.pre_units)
             total.addmm_((after[0] * after[1]).T, mean * slope, alpha=2.0)
             total.addmm_(after[1].square().T, slope.square())
         return total.mul_(self.energy_weight**2).clamp_min_(0.0)  # a sum of squares, but for rounding

@@ -20,17 +20,17 @@ class PointwiseCoupling(DenseCoupling):
         self.energy_weight = shared_energy_weight(projection, weights)
         self._post_width, self._pre_width = self.weight.shape
 
-    def forward(self, pre: Tensor) -> Tensor:
+    def _push(self, pre: Tensor) -> Tensor:
         """W s_pre of each position, shape (..., n_post) of the whole population."""
         part = self.take(pre, self.pre_units)
         part = part.reshape(*part.shape[:-1], -1, self._pre_width)
-        return self.spread(linear(part, self.used).flatten(-2), self.post_units, self.post_size)
+        return self.spread(linear(part, self.weight).flatten(-2), self.post_units, self.post_size)
 
-    def pull(self, post: Tensor) -> Tensor:
+    def _pull(self, post: Tensor) -> Tensor:
         """W^T s_post of each position, without the gain, shape (..., n_pre) of the whole population."""
         part = self.take(post, self.post_units)
         part = part.reshape(*part.shape[:-1], -1, self._post_width)
-        return self.spread((part @ self.used).flatten(-2), self.pre_units, self.pre_size)
+        return self.spread((part @ self.weight).flatten(-2), self.pre_units, self.pre_size)
 
     def forward_onto(self, base: Tensor, pre: Tensor) -> Tensor:
         """base + W s_pre."""
@@ -43,16 +43,13 @@ class PointwiseCoupling(DenseCoupling):
     def accumulate(self, pre: Response, post: Response, factor: float, into: Tensor, keep: float) -> None:
         """As of a dense projection, summed over the positions too."""
         assert post.slope is not None  # nothing projects into a clamped population
-        factor = factor * self.energy_weight
-        slope, mean = self._positions(post.slope, post=True), self._positions(pre.mean)
-        into.addmm_(slope.T, mean, beta=keep, alpha=factor)
+        terms = [(self._positions(post.slope, post=True), self._positions(pre.mean))]
         if pre.slope is not None:
-            mean, slope = self._positions(post.mean, post=True), self._positions(pre.slope)
-            into.addmm_(mean.T, slope, alpha=factor)
+            terms.append((self._positions(post.mean, post=True), self._positions(pre.slope)))
+        self._add_products(terms, factor, into, keep)
 
     def _positions(self, states: Tensor, *, post: bool = False) -> Tensor:
-        """One row for each position of each sample, in the weight's dtype."""
-        states = states.to(self.weight.dtype)
+        """One row for each position of each sample."""
         if post:
             return self.take(states, self.post_units).reshape(-1, self._post_width)
         return self.take(states, self.pre_units).reshape(-1, self._pre_width)

@@ -133,7 +133,7 @@ def _nudged(
 
 def _point(model: EquilibriumNetwork, settled: Settled) -> FixedPoint:
     """As a fixed point of the model; its residual is 0 where the sample came to rest, else infinite."""
-    states = {name: torch.as_tensor(settled.rates[name]).to(model.compute) for name in model.settling}
+    states = {name: torch.as_tensor(settled.rates[name]).to(model.dtype) for name in model.settling}
     residual = torch.as_tensor(np.where(settled.settled, 0.0, np.inf))
     return FixedPoint(states, residual, torch.as_tensor(settled.steps), model.spec.equilibrium.tolerance)
 

@@ -124,7 +124,7 @@ def spiking_free(
 def _as_rest(model: "EquilibriumNetwork", phase: SpikingRest) -> Rest:
     """A phase in the form of a settle: rates of each population in the model's dtype, and its cost."""
     assert model.spiking is not None
-    states = [phase.rates[rows].T.to(model.compute) for rows in model.spiking.rows.values()]
+    states = [phase.rates[rows].T.to(model.dtype) for rows in model.spiking.rows.values()]
     steps = torch.full((phase.rates.shape[1],), model.spec.equilibrium.slots)
     return Rest(states, None, phase.residual, steps, phase.messages.T @ torch.cat(model.system.fan_out))
 
