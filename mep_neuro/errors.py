@@ -67,6 +67,10 @@ class SettleError(MepNeuroError):
     exit_code = 1
 
 
+class UpdateError(MepNeuroError):
+    """Contrasts are not those of the network that they are to change."""
+
+
 class ComparisonError(MepNeuroError):
     """Two recordings are not of the same network and samples."""
 

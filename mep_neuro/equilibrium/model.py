@@ -1,6 +1,7 @@
 """A network as a torch module: parameters that learning changes, and the operators of its projections."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Self
 
 import numpy as np
 import torch
@@ -15,11 +16,14 @@ from mep_neuro.equilibrium.couplings.lattice import LatticeCoupling
 from mep_neuro.equilibrium.couplings.make import make_coupling
 from mep_neuro.equilibrium.couplings.pair import PairCoupling
 from mep_neuro.equilibrium.learning.moment import Moment
+from mep_neuro.equilibrium.order import from_input_to_output
 from mep_neuro.equilibrium.spiking.synapses import SpikingSynapses
 from mep_neuro.equilibrium.system import System
-from mep_neuro.errors import StimulusError
+from mep_neuro.errors import StimulusError, UnsupportedError
 from mep_neuro.simulation.network import Network
 from mep_neuro.simulation.spiking import is_spiking
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 class EquilibriumNetwork(nn.Module):
@@ -62,7 +66,7 @@ class EquilibriumNetwork(nn.Module):
         self.spec = network.spec
         self.dtype = dtype
         self.compute = compute or dtype
-        self.settling = _from_input_to_output(network)
+        self.settling = from_input_to_output(network)
         self.input_name, self.output_name = network.input.name, network.output.name
         self.activations = [RHO[network.populations[name].activation] for name in self.settling]
         self.energy_weights = [
@@ -144,15 +148,15 @@ class EquilibriumNetwork(nn.Module):
             features: Shape (batch, n_input).
 
         Raises:
-            StimulusError: The shape does not fit, or a value is not finite.
+            StimulusError: The shape does not fit.
         """
         expected = self.input_offset.shape[0]
-        if features.ndim != 2 or features.shape[1] != expected:
+        if features.ndim != 2 or features.shape[1] != expected or not len(features):
             raise StimulusError(
                 f"population '{self.input_name}': features have shape {tuple(features.shape)}; "
-                f"give (samples, {expected})"
+                f"give (samples, {expected}), at least one"
             )
-        rates = features.to(self.dtype)
+        rates = torch.as_tensor(features, dtype=self.dtype)
         if self._encoded:
             rates = (rates - self.input_offset) / self.input_scale
         drive: dict[str, Tensor] = {}
@@ -266,6 +270,21 @@ class EquilibriumNetwork(nn.Module):
         assert fixed is not None  # the network has it by this name
         return fixed
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """What `double()`, `to()` and their like call.
+
+        Raises:
+            UnsupportedError: It would change the dtype or leave the CPU, and the operators would not follow.
+        """
+        after = fn(torch.zeros((), dtype=self.dtype))
+        if after.dtype != self.dtype or after.device.type != "cpu":
+            raise UnsupportedError(
+                f"model: made for {self.dtype} on the CPU, not {after.dtype} on {after.device.type}; load it "
+                "with dtype='float64' or 'float32'"
+            )
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        return self
+
     def extra_repr(self) -> str:
         """Name and sizes."""
         populations = self.network.populations.values()
@@ -274,18 +293,3 @@ class EquilibriumNetwork(nn.Module):
 
 def _unless_one(values: Tensor) -> Tensor | None:
     return None if bool((values == 1).all()) else values
-
-
-def _from_input_to_output(network: Network) -> list[str]:
-    """Settling populations by their distance from the input, ties in the file's order."""
-    names = [p.name for p in network.dynamic]
-    after: dict[str, list[str]] = {}
-    for projection in network.projections.values():
-        after.setdefault(projection.pre, []).append(projection.post)
-    distance, frontier = {network.input.name: 0}, [network.input.name]
-    for name in frontier:  # grows while it is read
-        for post in after.get(name, []):
-            if post not in distance:
-                distance[post] = distance[name] + 1
-                frontier.append(post)
-    return sorted(names, key=lambda name: distance.get(name, len(names) + 1))

@@ -7,6 +7,7 @@ The nudge is the constant current -beta dC/ds taken at the free fixed point (des
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from mep_neuro.equilibrium.cost import error
@@ -18,11 +19,11 @@ from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.nudges import HOW, SPAN, Outcome
 from mep_neuro.equilibrium.predictive import predictive_phases
 from mep_neuro.equilibrium.response import Response
-from mep_neuro.equilibrium.settle import Limits, Rest, check_size, settle
+from mep_neuro.equilibrium.settle import SOLVERS, Limits, Rest, check_size, settle
 from mep_neuro.equilibrium.solvers.modes import Single
 from mep_neuro.equilibrium.spiking.phases import SpikingRest, resolution, spiking_free, spiking_responses
 from mep_neuro.equilibrium.strength import force_of, strength_of
-from mep_neuro.errors import UnsupportedError
+from mep_neuro.errors import DataError, SettleError, StimulusError, UnsupportedError
 
 
 @dataclass(frozen=True)
@@ -89,26 +90,31 @@ def free_phase(
         watch: Called after every step with the samples still at work and their residuals.
 
     Raises:
-        StimulusError: The features do not fit the input population.
+        StimulusError: The features do not fit the input population, or are not finite.
+        UnsupportedError: An argument is out of range.
         SettleError: The state diverged; nothing is changed.
     """
     section = model.spec.equilibrium
+    limits = _limits(model, section.free_steps, solver, tolerance, max_steps)
     rates, drive = model.drive(features)
     if model.spiking is not None:
         rest, end = spiking_free(model, drive, len(rates))
         return Free(_point(model, rest, resolution(model)), rates, drive, None, [], end)
-    limits = _limits(model, section.free_steps, solver, tolerance, max_steps)
     gates = dropout_gates(model)
-    rest = settle(
-        model.system.seeing(rates),
-        competing(model, gated(Single(model.activations), gates), gates),
-        [drive[name] for name in model.settling],
-        [None] * len(model.settling),
-        limits,
-        watch=watch,
-    )
-    if not limits.measured:
-        check_size(_unbounded(model, rest.states), limits.max_steps)
+    try:
+        rest = settle(
+            model.system.seeing(rates),
+            competing(model, gated(Single(model.activations), gates), gates),
+            [drive[name] for name in model.settling],
+            [None] * len(model.settling),
+            limits,
+            watch=watch,
+        )
+        if not limits.measured:
+            check_size(_unbounded(model, rest.states), limits.max_steps)
+    except SettleError:
+        _refuse_not_finite(model, rates)  # only now: a look at all features takes 1 % of a step
+        raise
     point = _point(model, rest, limits.tolerance)
     return Free(point, rates, drive, rest.membranes, winners(model, rest.states, gates))
 
@@ -141,6 +147,10 @@ def nudged_phase(
     """
     section = model.spec.equilibrium
     phases = phases or section.nudge.phases
+    if phases not in HOW:
+        raise UnsupportedError(f"nudged phase: no phases {phases!r}; give one of {', '.join(HOW)}")
+    if beta == 0.0:
+        raise UnsupportedError("nudged phase: beta 0 moves nothing; give another number")
     if phases == "frozen" and not model.linear:
         raise UnsupportedError(
             f"nudged phase: {', '.join(model.attentions)} is attention, whose currents are not linear in the "
@@ -149,6 +159,8 @@ def nudged_phase(
     if phases not in ("centered", "frozen") or not model.linear:
         refuse_rounding(model, phases)
     output = model.readout(free.point.states)
+    if target.shape != output.shape:
+        raise DataError(f"nudged phase: target has shape {tuple(target.shape)}; give {tuple(output.shape)}")
     output_error = error(output, target, model.positions, model.cost)
     force = force_of(model, output_error)
     limits = _limits(model, section.nudged_steps, None, tolerance, max_steps)
@@ -178,6 +190,15 @@ def _point(model: EquilibriumNetwork, rest: Rest, tolerance: float) -> FixedPoin
     return FixedPoint(states, rest.residual, rest.steps, tolerance, rest.events, spikes)
 
 
+def _refuse_not_finite(model: EquilibriumNetwork, rates: Tensor) -> None:
+    if not bool(torch.isfinite(rates).all()):
+        sample, feature = (~torch.isfinite(rates)).nonzero()[0].tolist()
+        raise StimulusError(
+            f"population '{model.input_name}': feature {feature} of sample {sample} is "
+            f"{float(rates[sample, feature])}; give finite numbers"
+        )
+
+
 def _unbounded(model: EquilibriumNetwork, states: list[Tensor]) -> list[Tensor]:
     """The states that nothing keeps from growing."""
     return [s for rho, s in zip(model.activations, states, strict=True) if rho.unbounded]
@@ -192,6 +213,13 @@ def _limits(
 ) -> Limits:
     """The file's limits, replaced by what the caller says; a caller's tolerance is always measured."""
     section = model.spec.equilibrium
+    for name, given, fits, rule in (
+        ("solver", solver, solver is None or solver in SOLVERS, f"one of {', '.join(SOLVERS)}"),
+        ("tolerance", tolerance, tolerance is None or tolerance > 0.0, "a number > 0"),
+        ("max_steps", max_steps, max_steps is None or max_steps >= 1, "a whole number >= 1"),
+    ):
+        if not fits:
+            raise UnsupportedError(f"settle: {name} {given!r} is out of range; give {rule}")
     measured = fixed is None or tolerance is not None
     steps = section.max_steps if measured else fixed
     return Limits(

@@ -291,6 +291,7 @@ def main() -> None:
     """Print one JSON object, or the same with indentation."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one JSON object on one line")
+    parser.add_argument("--data", help="not used: it learns from sequences that it draws")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs")
     parser.add_argument("--runs", default="cross,self,none,frozen,bptt", help="which, separated by commas")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds 0 to N - 1 (default 3)")

@@ -249,6 +249,7 @@ def tell(text: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print one JSON object on one line")
+    parser.add_argument("--data", help="not used: it learns from no images")
     parser.add_argument("--quick", action="store_true", help="small sizes, for a smoke test")
     options = parser.parse_args()
     torch.set_num_threads(1)

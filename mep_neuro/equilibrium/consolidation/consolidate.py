@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mep_neuro.equilibrium.learning.learner import Learner
 from mep_neuro.equilibrium.model import EquilibriumNetwork
+from mep_neuro.errors import UpdateError
 from mep_neuro.simulation.network import Network
 
 Array = NDArray[np.float64]
@@ -43,7 +44,7 @@ def consolidate(
         consolidation.
 
     Raises:
-        ValueError: A name is none of the network's, or its shape differs.
+        UpdateError: A name is none of the network's, or its shape differs.
         SettleError: A contrast is not finite, or couplings that stay fixed exceed the bound.
 
     Sources: Jordan et al. 2024 (Muon); Ahn et al. 2025 (Dion).
@@ -51,14 +52,15 @@ def consolidate(
     if isinstance(network, EquilibriumNetwork):
         network = network.to_network()
     numbers = network.arrays()
-    for name, array in update.items():
+    arrays = {name: np.asarray(array) for name, array in update.items()}
+    for name, array in arrays.items():
         if name not in numbers or array.shape != numbers[name].shape:
             known = numbers[name].shape if name in numbers else f"none of {', '.join(sorted(numbers))}"
-            raise ValueError(
+            raise UpdateError(
                 f"consolidate: {name}: shape {array.shape} of the update, the network's is {known}; give "
                 "contrasts by the names and shapes of Network.arrays()"
             )
-    return network.with_arrays(Consolidator(network).step(numbers, update, rate_factor))
+    return network.with_arrays(Consolidator(network).step(numbers, arrays, rate_factor))
 
 
 class Consolidator:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from mep_neuro.equilibrium.couplings.base import shared_energy_weight
+from mep_neuro.equilibrium.couplings.base import Coupling, shared_energy_weight
 from mep_neuro.equilibrium.couplings.dense import DenseCoupling
 from mep_neuro.equilibrium.response import Response
 from mep_neuro.simulation.network import Network, Projection
@@ -47,6 +47,10 @@ class PointwiseCoupling(DenseCoupling):
         if pre.slope is not None:
             terms.append((self._positions(post.mean, post=True), self._positions(pre.slope)))
         self._add_products(terms, factor, into, keep)
+
+    def squared_contrast(self, pre: Response, post: Response) -> Tensor:
+        """Of each sample: its positions add up before the square, which no product of squares does."""
+        return Coupling.squared_contrast(self, pre, post)
 
     def _positions(self, states: Tensor, *, post: bool = False) -> Tensor:
         """One row for each position of each sample."""

@@ -183,6 +183,8 @@ class _Check:
         weight, bias = self.module.weight, self.module.bias
         if not isinstance(weight, nn.Parameter) or not isinstance(bias, nn.Parameter | None):
             self.refuse("its weight is computed from other parameters; remove the parametrization")
+        if isinstance(weight, nn.UninitializedParameter):
+            self.refuse("its shape is not known yet; show the model a batch first, or give the sizes")
         assert isinstance(weight, nn.Parameter)
         assert bias is None or isinstance(bias, nn.Parameter)
         return weight, bias

@@ -11,7 +11,7 @@ from mep_neuro.equilibrium.fixed_point import FixedPoint
 from mep_neuro.equilibrium.learning.moment import Moment
 from mep_neuro.equilibrium.learning.trainer import one_hot
 from mep_neuro.equilibrium.model import EquilibriumNetwork
-from mep_neuro.equilibrium.optimizers.layers import Layers, read_layers
+from mep_neuro.equilibrium.optimizers.layers import Layer, Layers, read_layers
 from mep_neuro.equilibrium.optimizers.settling import Settling
 from mep_neuro.equilibrium.optimizers.topology import topology_of
 from mep_neuro.equilibrium.phases import Free, free_phase, nudged_phase
@@ -92,11 +92,11 @@ class ModelNetwork:
             update: Number of the update, for what dropout draws in training mode; None counts the calls.
 
         Raises:
-            DataError: The target does not fit the output.
+            DataError: The features do not fit the first layer, or the target the output.
             SettleError: A phase diverged or a contrast is not finite; nothing has changed.
         """
         network, features = self._of(x)
-        wanted = _targets(network, target)
+        wanted = _targets(network, target, len(features))
         self._calls += 1
         number = self._calls if update is None else update
         network.moment = Moment(number) if self._model.training else None
@@ -137,14 +137,11 @@ class ModelNetwork:
 
     def _of(self, x: Tensor) -> tuple[EquilibriumNetwork, Tensor]:
         """The network for these features, on the model's present tensors, and the features in rows."""
+        if not isinstance(x, Tensor):
+            raise DataError(f"x: a {type(x).__name__}; give a tensor, such as torch.as_tensor(x)")
         seen = self.layers.features(x)
-        shape = (seen.shape[1:].numel(),) if self.layers.layers[0].dense else tuple(seen.shape[1:])
-        if self.layers.layers[0].dense and seen.ndim != 2:
-            raise DataError(
-                f"x: shape {tuple(x.shape)} does not fit model layer '{self.layers.layers[0].name}'; give "
-                "(batch, features), or begin the model with a Flatten"
-            )
-        network = self._made(shape)
+        _check_features(self.layers.layers[0], x, seen)
+        network = self._made(tuple(seen.shape[1:]))
         self._bind(network)
         return network, seen.flatten(1)
 
@@ -184,8 +181,30 @@ def _dtype(parameters: set[nn.Parameter]) -> torch.dtype:
     return dtype
 
 
-def _targets(network: EquilibriumNetwork, target: Tensor) -> Tensor:
+def _check_features(first: Layer, x: Tensor, seen: Tensor) -> None:
+    """Refuse features that are not those of the first layer."""
+    assert first.weight is not None  # means before it prepare the features
+    wanted = first.weight.shape[1]
+    axes, shape, more = 4, f"(batch, {wanted}, height, width)", ""
+    if first.dense:
+        axes, shape, more = 2, f"(batch, {wanted})", ", or begin the model with a Flatten"
+    if seen.ndim != axes or seen.shape[1] != wanted:
+        where = "" if seen.shape == x.shape else f", {tuple(seen.shape)} when it gets there,"
+        raise DataError(
+            f"x: shape {tuple(x.shape)}{where} does not fit model layer '{first.name}'; give {shape}{more}"
+        )
+    if not len(x):
+        raise DataError("x: holds no sample; give at least one")
+    if not bool(torch.isfinite(x).all()):
+        raise DataError("x: holds values that are not finite; give finite numbers")
+
+
+def _targets(network: EquilibriumNetwork, target: Tensor, samples: int) -> Tensor:
     outputs = len(network.biases[network.output_name])
+    if not isinstance(target, Tensor):
+        raise DataError(f"target: a {type(target).__name__}; give a tensor, such as torch.as_tensor(target)")
+    if target.ndim > 0 and len(target) != samples:
+        raise DataError(f"target: {len(target)} for {samples} samples; give one for each")
     if target.ndim == 1 and not target.dtype.is_floating_point:
         if len(target) and not 0 <= int(target.min()) <= int(target.max()) < outputs:
             raise DataError(f"target: classes lie in 0 to {outputs - 1}; these reach {int(target.max())}")

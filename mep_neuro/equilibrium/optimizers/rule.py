@@ -51,9 +51,9 @@ def check(group: Mapping[str, Any], where: str) -> None:
         ("momentum", 0.0 <= group["momentum"] < 1.0, "from 0, below 1"),
         ("weight_decay", group["weight_decay"] >= 0.0, "a number >= 0"),
         ("update", group["update"] in ("orthogonal", "natural", "plain"), "orthogonal, natural or plain"),
-        ("ns_steps", group["ns_steps"] >= 1, "an integer >= 1"),
+        ("ns_steps", _whole(group["ns_steps"]), "an integer >= 1"),
         ("dion_thresh", group["dion_thresh"] is None or group["dion_thresh"] >= 0, "an integer, or None"),
-        ("rank", group["rank"] is None or group["rank"] >= 1, "an integer >= 1, or None"),
+        ("rank", group["rank"] is None or _whole(group["rank"]), "an integer >= 1, or None"),
         ("rank_frac", 0.0 < group["rank_frac"] <= 1.0, "above 0, at most 1"),
         ("error_feedback", 0.0 <= group["error_feedback"] <= 1.0, "from 0 to 1"),
         ("fisher_damping", group["fisher_damping"] > 0.0, "a number > 0"),
@@ -61,3 +61,7 @@ def check(group: Mapping[str, Any], where: str) -> None:
     ):
         if not holds:
             raise ValueError(f"{where}: {key} {group[key]!r} is out of range; give {rule}")
+
+
+def _whole(value: Any) -> bool:
+    return type(value) is int and value >= 1

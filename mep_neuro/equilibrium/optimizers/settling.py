@@ -36,7 +36,7 @@ class Settling:
         """
         for key, holds, rule in (
             ("beta", self.beta > 0.0, "a number > 0"),
-            ("settle_steps", self.settle_steps >= 1, "an integer >= 1"),
+            ("settle_steps", type(self.settle_steps) is int and self.settle_steps >= 1, "an integer >= 1"),
             ("settle_lr", self.settle_lr is None or 0.0 < self.settle_lr <= 1.0, "in (0, 1], or None"),
             ("tolerance", self.tolerance > 0.0, "a number > 0"),
             ("loss_type", self.loss_type in COSTS, "'mse' or 'cross_entropy'"),
@@ -45,3 +45,8 @@ class Settling:
         ):
             if not holds:
                 raise ValueError(f"{key}: {getattr(self, key)!r} is out of range; give {rule}")
+        if self.settle_lr is not None and self.energy == "predictive_coding":
+            raise ValueError(
+                f"settle_lr: {self.settle_lr!r} is of membranes, and predictive coding settles by sweeps; "
+                "give None"
+            )

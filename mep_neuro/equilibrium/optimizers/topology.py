@@ -1,6 +1,7 @@
 """The topology file of a torch model."""
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 from mep_neuro.equilibrium.optimizers.layers import Layer
@@ -25,6 +26,7 @@ def topology_of(
     softmax = settling.loss_type == "cross_entropy" and layers[-1].activation is None and layers[-1].dense
     softmax = softmax and last > 0  # a read-out sees settled units
     for number, layer in enumerate(layers):
+        _refuse_predictive(layer, settling)
         shape, connector = _shape_and_connector(layer, shape)
         outside = softmax and number == last
         populations[f"l{number}"] = {
@@ -66,8 +68,17 @@ def topology_of(
 
 
 def _shape_and_connector(layer: Layer, before: tuple[int, ...]) -> tuple[tuple[int, ...], dict[str, Any]]:
-    """The shape of the population after a layer, and how it is joined to the one before."""
+    """The shape of the population after a layer, and how it is joined to the one before.
+
+    Raises:
+        UnsupportedError: They do not fit.
+    """
     if layer.weight is not None and layer.weight.ndim == 2:
+        if layer.weight.shape[1] != prod(before):
+            raise UnsupportedError(
+                f"model layer '{layer.name}': takes {layer.weight.shape[1]} inputs, and what comes before "
+                f"has {prod(before)} units; give both the same"
+            )
         return (layer.weight.shape[0],), {"type": "dense"}
     if len(before) != 3:
         raise UnsupportedError(
@@ -76,8 +87,28 @@ def _shape_and_connector(layer: Layer, before: tuple[int, ...]) -> tuple[tuple[i
         )
     channels, kernel, padding, stride = before[0], 1, layer.padding, layer.stride
     if layer.weight is not None:
+        if layer.weight.shape[1] != channels:
+            raise UnsupportedError(
+                f"model layer '{layer.name}': takes {layer.weight.shape[1]} channels, and what comes before "
+                f"has {channels}; give both the same"
+            )
         channels, kernel = layer.weight.shape[0], layer.weight.shape[2]
     zeros = (kernel - 1) // 2 if padding == "same" else int(padding)
     sides = [((n + 2 * zeros - kernel) // stride + 1) // layer.pool for n in before[1:]]
+    if min(sides) < 1:
+        raise UnsupportedError(
+            f"model layer '{layer.name}': nothing is left of images of {before[1]} x {before[2]}; give "
+            "larger ones, or a smaller kernel or mean"
+        )
     connector = {"type": "conv2d", "kernel": kernel, "stride": stride, "padding": padding, "pool": layer.pool}
     return (channels, *sides), connector
+
+
+def _refuse_predictive(layer: Layer, settling: Settling) -> None:
+    """Refuse what the energy of predictive coding does not have."""
+    if settling.energy == "predictive_coding" and (layer.dropout or not layer.dense):
+        what = "dense layers" if not layer.dense else "layers without dropout"
+        raise UnsupportedError(
+            f"model layer '{layer.name}': predictive coding joins {what}; remove it, or give "
+            "energy='hopfield'"
+        )

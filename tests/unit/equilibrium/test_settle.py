@@ -13,7 +13,7 @@ from mep_neuro.equilibrium.learning.trainer import Trainer
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.equilibrium.phases import free_phase, nudged_phase
 from mep_neuro.equilibrium.settle import SOLVERS
-from mep_neuro.errors import SettleError, StimulusError
+from mep_neuro.errors import DataError, SettleError, StimulusError, UnsupportedError
 from mep_neuro.simulation.build import build
 from mep_neuro.simulation.coupling import coupled_map, spectral_radius
 from mep_neuro.topology.spec import NetworkSpec
@@ -192,6 +192,52 @@ def test_training_on_a_network_that_diverges_leaves_it_as_it_was() -> None:
 def test_features_that_do_not_fit_are_refused(wrong: torch.Tensor, message: str) -> None:
     with pytest.raises(StimulusError, match=message):
         free_phase(load("digits_mlp"), wrong)
+
+
+@EVERY_SOLVER
+def test_features_that_are_no_numbers_are_told_as_such(solver: str) -> None:
+    x = torch.zeros(3, 64)
+    x[1, 40] = torch.nan
+    with pytest.raises(StimulusError, match=r"'input': feature 40 of sample 1 is nan; give finite"):
+        free_phase(load("digits_mlp"), x, solver=solver)
+
+
+def test_the_phases_refuse_what_is_out_of_range() -> None:
+    model, x = chain("tanh", 0.5), features()
+    free, target = free_phase(model, x), torch.zeros(5, 3)
+    for wrong, message in (
+        ({"solver": "sweep"}, r"settle: solver 'sweep' is out of range; give one of sweeps, "),
+        ({"tolerance": 0.0}, r"settle: tolerance 0\.0 is out of range; give a number > 0"),
+        ({"max_steps": 0}, r"settle: max_steps 0 is out of range; give a whole number >= 1"),
+    ):
+        with pytest.raises(UnsupportedError, match=message):
+            free_phase(model, x, **wrong)
+    with pytest.raises(UnsupportedError, match=r"no phases 'both'; give one of centered, frozen, one_sided"):
+        nudged_phase(model, free, target, phases="both")
+    with pytest.raises(UnsupportedError, match="beta 0 moves nothing; give another number"):
+        nudged_phase(model, free, target, beta=0.0)
+    for shape in ((1, 3), (5,), (3, 3)):  # the first would be taken for the target of every sample
+        with pytest.raises(DataError, match=r"target has shape \(.*\); give \(5, 3\)"):
+            nudged_phase(model, free, torch.zeros(shape))
+    with pytest.raises(StimulusError, match=r"shape \(0, 8\); give \(samples, 8\), at least one"):
+        free_phase(model, x[:0])
+
+
+def test_features_in_numpy_are_taken() -> None:
+    model, x = chain("tanh", 0.5), features()
+    assert_same(free_phase(model, x).point.states, free_phase(model, x.numpy()).point.states)
+
+
+def test_a_network_keeps_the_dtype_that_it_was_loaded_with() -> None:
+    model = load("digits_mlp", dtype="float64")
+    assert free_phase(model, torch.zeros(1, 64)).point.states["hidden"].dtype == torch.float64
+    assert model.double() is model
+    with pytest.raises(
+        UnsupportedError, match=r"made for torch\.float64 on the CPU, not torch\.float32 on cpu"
+    ):
+        model.float()
+    with pytest.raises(UnsupportedError, match=r"load: no dtype 'half'; give one of float32, float64"):
+        load("digits_mlp", dtype="half")
 
 
 def assert_same(a: Any, b: Any) -> None:

@@ -11,7 +11,7 @@ import mep_neuro as mep
 from mep_neuro.equilibrium.consolidation.consolidate import Consolidator
 from mep_neuro.equilibrium.learning.learner import Learner
 from mep_neuro.equilibrium.model import EquilibriumNetwork
-from mep_neuro.errors import SettleError
+from mep_neuro.errors import SettleError, UpdateError
 from mep_neuro.simulation.coupling import coupled_map, spectral_radius
 from mep_neuro.simulation.network import Network
 from mep_neuro.topology.reader import read_spec
@@ -116,8 +116,17 @@ def test_a_series_keeps_its_momentum() -> None:
     ids=["unknown", "shape"],
 )
 def test_an_update_that_does_not_fit_is_refused(update: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(UpdateError, match=message):
         mep.consolidate(network({"method": "muon"}), update)
+
+
+def test_contrasts_of_torch_and_lists_are_taken_as_they_are() -> None:
+    before = network({"method": "muon"})
+    update = {FIRST: contrasts(before)[FIRST]}
+    same = mep.consolidate(before, update).arrays()
+    for other in (torch.from_numpy(update[FIRST]), update[FIRST].tolist()):
+        after = mep.consolidate(before, {FIRST: other}).arrays()
+        assert all(np.array_equal(after[name], same[name]) for name in after)
 
 
 def test_a_contrast_that_is_not_finite_is_refused() -> None:

@@ -59,7 +59,29 @@ SOFTMAX = {
 }
 
 
-@pytest.mark.parametrize("sections", [{}, SOFTMAX], ids=["squared_error", "softmax"])
+def sequence(pre: str) -> dict[str, Any]:
+    """Eight positions of eight features; the last axis is shared by pointwise projections."""
+    pointwise, narrow = {"connector": {"type": "pointwise"}}, {"heads": 2, "key_width": 4}
+    return {
+        "populations": {
+            "input": {"shape": [8, 8], "role": "input"},
+            "tokens": {"shape": [8, 6], "neuron": "unit"},
+            "output": {"shape": [10], "role": "output", "activation": "softmax"},
+        },
+        "projections": {
+            "embed": {"pre": "input", "post": "tokens", **pointwise},
+            "attend": {"pre": pre, "post": "tokens", "connector": {"type": "attention", **narrow}},
+            "out": {"pre": "tokens", "post": "output", "connector": {"type": "dense"}},
+        },
+        "equilibrium": SOFTMAX["equilibrium"],
+        "consolidation": {},
+    }
+
+
+SECTIONS = {"squared_error": {}, "softmax": SOFTMAX, "cross": sequence("input"), "self": sequence("tokens")}
+
+
+@pytest.mark.parametrize("sections", SECTIONS.values(), ids=SECTIONS)
 def test_squares_are_those_of_single_samples(sections: dict[str, Any]) -> None:
     """Of every connector: the batch's sum equals the sum over batches of one, squared after."""
     model = chain(**sections)

@@ -74,6 +74,7 @@ def test_the_layer_is_named(message: str) -> None:
         (nn.Sequential(nn.Dropout(0.1), nn.Linear(2, 2)), r"'0' \(Dropout.*dropout of the input"),
         (nn.Sequential(nn.ReLU(), nn.Linear(2, 2)), r"'0' \(ReLU.*an activation follows"),
         (nn.Sequential(), "has no layer that learns"),
+        (nn.Sequential(nn.LazyLinear(2)), r"'0' \(LazyLinear.*its shape is not known yet"),
         (nn.LSTM(2, 2), r"'LSTM' \(LSTM\(2, 2\)\): cannot be part of an EP network"),
     ],
 )

@@ -1,7 +1,5 @@
 """A model's EP gradient is that of its cost, in the model's own tensors."""
 
-import warnings
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -9,7 +7,7 @@ from torch import Tensor, nn
 import mep_neuro as mep
 from mep_neuro.equilibrium.optimizers.model_network import ModelNetwork
 from mep_neuro.equilibrium.optimizers.settling import Settling
-from mep_neuro.errors import DataError, SettleError, UnsupportedError
+from mep_neuro.errors import DataError, UnsupportedError
 
 BATCH = 6
 
@@ -188,11 +186,78 @@ def test_what_does_not_fit_is_refused() -> None:
     images = seeded(nn.Linear(8, 4), nn.Tanh(), nn.Conv2d(1, 3, 3))
     with pytest.raises(UnsupportedError, match=r"layer '2': needs images, and what comes before has the sha"):
         mep.compute_ep_gradients(images, x, TARGET)
+    for wrong in (TARGET[:1], TARGET[:5], torch.zeros(1, 3)):  # one row would serve every sample
+        with pytest.raises(DataError, match=rf"target: {len(wrong)} for 6 samples; give one for each"):
+            mep.compute_ep_gradients(model, x, wrong)
+    with pytest.raises(DataError, match=r"target: a list; give a tensor"):
+        mep.compute_ep_gradients(model, x, [0] * BATCH)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"x: a ndarray; give a tensor"):
+        mep.compute_ep_gradients(model, x.numpy(), TARGET)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="x: holds no sample"):
+        mep.compute_ep_gradients(model, x[:0], TARGET[:0])
+
+
+def test_features_of_another_width_are_refused_and_leave_no_network_behind() -> None:
+    model = dense(nn.Tanh())
+    network = ModelNetwork(model, Settling())
+    with pytest.raises(DataError, match=r"x: shape \(6, 5\) does not fit model layer '0'; give \(batch, 8\)"):
+        network.gradients(features(5), TARGET)
+    assert len(network.networks) == 1
+    flat = seeded(nn.Flatten(), nn.Linear(8, 3))
+    with pytest.raises(DataError, match=r"x: shape \(6, 2, 5\), \(6, 10\) when it gets there, does not fit"):
+        mep.compute_ep_gradients(flat, features(2, 5), TARGET)
+    with pytest.raises(DataError, match=r"does not fit model layer '0'; give \(batch, 1, height, width\)"):
+        mep.compute_ep_gradients(convolutional(), features(8), TARGET)
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "message"),
+    [
+        (
+            seeded(nn.Linear(8, 7), nn.Tanh(), nn.Linear(6, 3)),
+            (8,),
+            "'2': takes 6 inputs.* before has 7 units",
+        ),
+        (
+            seeded(nn.Conv2d(1, 2, 3), nn.Tanh(), nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(8, 3)),
+            (1, 6, 6),
+            "'2': takes 3 channels, and what comes before has 2; give both the same",
+        ),
+        (
+            seeded(nn.Conv2d(1, 2, 3), nn.Tanh(), nn.Flatten(), nn.Linear(8, 3)),
+            (1, 6, 6),
+            "'3': takes 8 inputs, and what comes before has 32 units",
+        ),
+        (
+            seeded(nn.Conv2d(1, 2, 5), nn.Tanh(), nn.Flatten(), nn.Linear(8, 3)),
+            (1, 4, 4),
+            "'0': nothing is left of images of 4 x 4; give larger ones",
+        ),
+    ],
+)
+def test_layers_that_do_not_follow_each_other_are_named(
+    model: nn.Sequential, shape: tuple[int, ...], message: str
+) -> None:
+    with pytest.raises(UnsupportedError, match=message):
+        mep.compute_ep_gradients(model, features(*shape), TARGET)
+
+
+def test_what_predictive_coding_has_not_is_refused_by_layer() -> None:
+    energy = {"energy": "predictive_coding"}
+    with pytest.raises(
+        UnsupportedError, match=r"layer '0': predictive coding joins dense layers; remove it, or"
+    ):
+        mep.compute_ep_gradients(convolutional(), features(1, 6, 6), TARGET, **energy)
+    dropped = seeded(nn.Linear(8, 7), nn.Tanh(), nn.Dropout(0.1), nn.Linear(7, 3))
+    with pytest.raises(UnsupportedError, match=r"layer '0': predictive coding joins layers without dropout"):
+        mep.smep(dropped.parameters(), dropped, energy="predictive_coding")
+    with pytest.raises(ValueError, match=r"settle_lr: 0\.1 is of membranes, .* give None"):
+        Settling(settle_lr=0.1, energy="predictive_coding")
 
 
 def test_features_that_are_not_finite_leave_everything() -> None:
     model, x = dense(nn.Tanh()), features(8)
     x[0, 0] = torch.nan
-    with warnings.catch_warnings(), pytest.raises(SettleError):
+    with pytest.raises(DataError, match="x: holds values that are not finite; give finite numbers"):
         mep.compute_ep_gradients(model, x, TARGET)
     assert all(p.grad is None for p in model.parameters())
