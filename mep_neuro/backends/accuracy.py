@@ -15,7 +15,7 @@ class Accuracy(NamedTuple):
         value: The fraction.
         low: Lower end of its 95 % Wilson interval.
         high: Upper end.
-        samples: Number of samples.
+        samples: Number of samples, or of the positions of all sequences.
     """
 
     value: float
@@ -25,12 +25,14 @@ class Accuracy(NamedTuple):
 
 
 def accuracy(predicted: NDArray[np.integer], labels: NDArray[np.integer]) -> Accuracy:
-    """How many predictions are right, shape (samples,) each.
+    """How many predictions are right, shape (samples,) each, or (samples, positions).
+
+    The interval takes every position for a trial of its own, which those of one sequence are not.
 
     Raises:
         ValueError: The shapes differ, or there is no sample.
     """
-    if predicted.shape != labels.shape or predicted.ndim != 1:
+    if predicted.shape != labels.shape or predicted.ndim not in (1, 2):
         raise ValueError(
             f"accuracy: predictions {predicted.shape} for labels {labels.shape}; give one a sample"
         )

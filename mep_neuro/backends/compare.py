@@ -49,7 +49,8 @@ class Deviation:
         samples: Presentations compared.
         max_abs: Largest |difference| of any settling unit in any sample; NaN where a rate is not finite.
         mean_abs: Mean |difference| over settling units and samples.
-        agreement: Fraction of samples with the same class; a sample with a rate that is not finite disagrees.
+        agreement: Fraction of samples with the same class, of sequences at every position; a sample with a
+            rate that is not finite disagrees.
         unsettled_reference: Samples in which the reference had not settled.
         unsettled_other: Samples in which the other had not settled.
         populations: The same, population by population.
@@ -181,6 +182,7 @@ def _agreement(network: Network, reference: Recording, other: Recording) -> floa
     output = network.output.name
     known = np.isfinite(reference.rates[output]).all(axis=1) & np.isfinite(other.rates[output]).all(axis=1)
     same = classes(network, reference.rates) == classes(network, other.rates)
+    same = same.reshape(len(same), -1).all(axis=1)
     return float(np.mean(same & known))
 
 

@@ -84,7 +84,7 @@ def _summary(content: ReportContent) -> Html:
         )
     if content.deviations:
         text.append(
-            f" The same weights then settled the same {content.labels.size} samples in "
+            f" The same weights then settled the same {len(content.labels)} samples in "
             f"{_list(list(content.deviations))}. Next to the {content.reference.backend} reference, no "
             "rate is further off than "
         )

@@ -81,8 +81,8 @@ def training_section(content: ReportContent) -> Html:
 def image_section(content: ReportContent, shown: int = 12) -> Html:
     """Some samples as pictures, those that someone got wrong first, with everyone's answer."""
     side = round(content.features.shape[1] ** 0.5)
-    if side * side != content.features.shape[1]:
-        return tag("p", "The features of this data set are no square image.", class_="soft")
+    if side * side != content.features.shape[1] or content.labels.ndim > 1:
+        return tag("p", "The samples of this data set are no square images of one class.", class_="soft")
     answers = {name: classes(content.network, r.rates) for name, r in content.recordings.items()}
     wrong = np.any([answer != content.labels for answer in answers.values()], axis=0)
     chosen = [*np.flatnonzero(wrong)[: shown // 2], *np.flatnonzero(~wrong)][:shown]

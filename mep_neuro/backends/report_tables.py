@@ -51,7 +51,8 @@ def deviation_section(content: ReportContent) -> Html:
 def confusion_section(content: ReportContent) -> Html:
     """True against predicted classes of the reference, as a table."""
     predicted = classes(content.network, content.reference.rates)
-    count = max(content.network.output.size, int(content.labels.max()) + 1)
+    output = content.network.output
+    count = max(output.size // output.positions, int(content.labels.max()) + 1)
     matrix = np.zeros((count, count), dtype=np.int64)
     np.add.at(matrix, (content.labels, predicted), 1)
     largest = max(int(matrix.max()), 1)
@@ -68,7 +69,8 @@ def confusion_section(content: ReportContent) -> Html:
     body = tag("table", caption, tag("thead", head), tag("tbody", *rows), class_="confusion")
     box = tag("div", body, class_="scroll", tabindex="0", role="region", aria_label="Confusion matrix")
     right = int(np.trace(matrix))
-    text = f"{right} of {content.labels.size} samples lie on the diagonal."
+    each = "samples" if output.positions == 1 else "positions of all samples"
+    text = f"{right} of {content.labels.size} {each} lie on the diagonal."
     moved = {name: round((1 - d.agreement) * d.samples) for name, d in content.deviations.items()}
     if any(moved.values()):
         parts = [f"{_count(count, 'sample')} in {name}" for name, count in moved.items()]
@@ -101,7 +103,7 @@ def limits_section(content: ReportContent) -> Html:
         "speed or energy.",
         "The seconds are of this computer, set-up included, and of programs that do different work: they "
         "do not rank the simulators.",
-        f"Deviations are of the settled rates of {_count(content.labels.size, 'sample')} of "
+        f"Deviations are of the settled rates of {_count(len(content.labels), 'sample')} of "
         f"{content.data}, with one set of weights; other samples and other weights have other deviations.",
         "The intervals cover chance in the choice of held-out samples, not the spread over training seeds.",
         *content.notes,

@@ -48,7 +48,7 @@ def run_report(
         commands=commands,
         facts={
             "Checkpoint": run.document.checkpoint,
-            "Samples compared": f"the first {samples} of {data.y_test.size} held out, in their fixed order",
+            "Samples compared": f"the first {samples} of {len(data.y_test)} held out, in their fixed order",
             "Data (sha256)": data.identity,
             "Versions": ", ".join(f"{name} {version}" for name, version in _versions(comparison).items()),
         },

@@ -1,7 +1,7 @@
 """Training with a RUN folder, in torch or inside a simulator: checkpoints on the way, resumed bit for bit."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mep_neuro.backends.accuracy import Accuracy, accuracy
 from mep_neuro.backends.data.data_set import DataSet
@@ -53,7 +53,7 @@ class Training:
 
 def train(
     net: "EquilibriumNetwork",
-    data: DataSet | str = "digits",
+    data: DataSet | str | Mapping[str, ArrayLike] = "digits",
     *,
     epochs: int | None = None,
     out: str | Path | None = None,
@@ -93,12 +93,16 @@ def train(
         RunFolderError: The folder holds something else, or a run of other settings; or `after` does not fit.
         SettleError: A settle diverged; the network has the weights of the last good update.
         UnknownBackendError: Nothing learns on a back end of this name.
-        UnsupportedError: The network cannot learn there, by name of the part.
+        UnsupportedError: The network cannot learn there, by name of the part; or epochs below 0.
     """
     spec = net.spec
-    data = load_data(data, seed=spec.seeds.data) if isinstance(data, str) else data
+    data = data if isinstance(data, DataSet) else load_data(data, seed=spec.seeds.data)
     data.check(spec)
+    if on != "torch" and data.positions > 1:
+        raise UnsupportedError(f"train: sequences are learned in torch; leave out on='{on}'")
     epochs = spec.learning.epochs if epochs is None else epochs
+    if epochs < 0:
+        raise UnsupportedError(f"train: epochs {epochs}; give a number >= 0")
     make = _maker(on, gradient, target)
     team = _team(on)
     refuse_tasks(spec, on, after)
@@ -157,7 +161,7 @@ def _team(on: str) -> "Team":
 def predict_classes(
     net: "EquilibriumNetwork", features: NDArray[np.floating]
 ) -> tuple[NDArray[np.int64], str]:
-    """Classes by the free phase, shape (samples,), and the settle's status in words."""
+    """Classes by the free phase, shape (samples,) or (samples, positions), and the status in words."""
     from mep_neuro.equilibrium.learning.trainer import predict
 
     predicted, free = predict(net, features)

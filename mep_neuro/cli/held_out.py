@@ -63,7 +63,7 @@ class HeldOut:
         network: Its network.
         data: The whole data set.
         features: Shape (samples, n_input).
-        labels: Shape (samples,).
+        labels: Shape (samples,), or (samples, positions).
     """
 
     run: "RunFolder"
@@ -91,10 +91,10 @@ def held_out(folder: str, data_text: str | None, samples: int, neuron: str | Non
         network = network_with_neuron(network, neuron)
     data = load_run_data(run, data_text)
     data.check(network)
-    if samples > data.y_test.size:
+    if samples > len(data.y_test):
         raise DataError(
-            f"--samples: {samples} exceed the {data.y_test.size} held-out samples of {data.name}; "
-            f"give at most {data.y_test.size}"
+            f"--samples: {samples} exceed the {len(data.y_test)} held-out samples of {data.name}; "
+            f"give at most {len(data.y_test)}"
         )
     return HeldOut(run, network, data, data.x_test[:samples], data.y_test[:samples])
 

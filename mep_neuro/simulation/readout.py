@@ -34,6 +34,13 @@ def with_readout(network: Network, rates: Mapping[str, Array]) -> dict[str, Arra
 
 
 def classes(network: Network, rates: Mapping[str, Array]) -> NDArray[np.int64]:
-    """The class of each sample: the output unit with the largest rate, shape (samples,)."""
-    winners: NDArray[np.int64] = np.argmax(rates[network.output.name], axis=1).astype(np.int64)
+    """The class of each sample, the output unit with the largest rate; of sequences that of each position.
+
+    Returns:
+        Shape (samples,), or (samples, positions).
+    """
+    output, positions = rates[network.output.name], network.output.positions
+    if positions > 1:
+        output = output.reshape(len(output), positions, -1)
+    winners: NDArray[np.int64] = np.argmax(output, axis=-1).astype(np.int64)
     return winners

@@ -3,6 +3,7 @@
 Field names are the file's vocabulary (PyNN, SONATA, NIR). Times are held in seconds.
 """
 
+from math import prod
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StrictBool, StrictStr
@@ -250,6 +251,13 @@ class NetworkSpec(Section):
     def population_with_role(self, role: Literal["input", "output"]) -> str:
         """Name of the one input or output population."""
         return next(name for name, p in self.populations.items() if p.role == role)
+
+    @property
+    def positions(self) -> int:
+        """Positions of a softmax read-out of sequences, such as 8 of the shape (8, 10); 1 for all others."""
+        name = self.population_with_role("output")
+        softmax = self.neuron_of(name).activation == "softmax"
+        return prod(self.populations[name].shape[:-1]) if softmax else 1
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain mapping, keys as in the file, defaults written out."""

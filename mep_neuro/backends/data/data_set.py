@@ -26,7 +26,8 @@ class DataSet:
     Attributes:
         name: What the user asked for, such as 'digits' or 'mnist:DIR'.
         x_train: Features, shape (samples, features), float64.
-        y_train: Labels 0..classes-1, shape (samples,), int64; every class occurs.
+        y_train: Labels 0..classes-1, int64; every class occurs. Shape (samples,), or (samples, positions) of
+            sequences with a class at each position.
         x_test: As x_train, held out.
         y_test: As y_train, held out; a class may be absent.
         classes: Number of classes.
@@ -46,6 +47,11 @@ class DataSet:
         """Number of features of one sample."""
         return int(self.x_train.shape[1])
 
+    @property
+    def positions(self) -> int:
+        """Positions of a sequence, each with a class of its own; 1 where a sample has one class."""
+        return 1 if self.y_train.ndim == 1 else int(self.y_train.shape[1])
+
     @cached_property
     def identity(self) -> str:
         """sha256 over the four arrays (name, shape and little-endian bytes), as 64 hex digits."""
@@ -61,12 +67,21 @@ class DataSet:
         """Refuse a network whose input or output population has another size than the data.
 
         Raises:
-            DataError: Features or classes do not fit.
+            DataError: Features, positions or classes do not fit.
         """
         spec = network.spec if isinstance(network, Network) else network
-        needs: tuple[tuple[Literal["input", "output"], int, str], ...]
-        needs = (("input", self.features, "features"), ("output", self.classes, "classes"))
+        needs: list[tuple[Literal["input", "output"], int, str]] = [("input", self.features, "features")]
         mistakes = []
+        if (self.y_train.ndim, self.positions) == (1 + (spec.positions > 1), spec.positions):
+            what = (
+                "classes" if spec.positions == 1 else f"positions times classes of {spec.positions} positions"
+            )
+            needs.append(("output", spec.positions * self.classes, what))
+        else:
+            wanted = "(samples,), one class number per sample, not one-hot rows"
+            if spec.positions > 1:
+                wanted = f"(samples, {spec.positions}), a class number for each position of the output"
+            mistakes.append(f"{self.name}: y_train: shape {self.y_train.shape}; give {wanted}")
         for role, count, what in needs:
             name = spec.population_with_role(role)
             units = int(np.prod(spec.populations[name].shape))
@@ -145,8 +160,10 @@ def label_mistakes(where: str, y: NDArray[Any]) -> list[str]:
     """What is wrong with labels alone, at most one mistake."""
     if y.dtype.kind not in "biuf":
         return [f"{where}: labels of type {y.dtype}; give whole numbers from 0"]
-    if y.ndim != 1:
-        return [f"{where}: shape {y.shape}; give (samples,), one class number per sample, not one-hot rows"]
+    if y.ndim not in (1, 2):
+        return [
+            f"{where}: shape {y.shape}; give (samples,), one class number per sample, or (samples, positions)"
+        ]
     if y.size == 0:
         return [f"{where}: empty; give at least one label"]
     # `not (…)` also catches NaN; 2^31 keeps the conversion to int64 exact.
@@ -154,8 +171,8 @@ def label_mistakes(where: str, y: NDArray[Any]) -> list[str]:
         ~((y >= 0) & (y < 2**31)) if y.dtype.kind != "f" else ~((y >= 0) & (y < 2**31) & (y == np.floor(y)))
     )
     if wrong.any():
-        row = int(np.argmax(wrong))
-        return [f"{where}: label {y[row]} in row {row}; give whole numbers from 0 to classes - 1"]
+        place = tuple(map(int, np.argwhere(wrong)[0]))
+        return [f"{where}: label {y[place]} in row {place[0]}; give whole numbers from 0 to classes - 1"]
     return []
 
 
@@ -178,15 +195,21 @@ def _unseen_mistakes(where: str, y_train: Labels, y_test: Labels) -> list[str]:
     unseen = y_test > highest
     if not unseen.any():
         return []
-    row = int(np.argmax(unseen))
+    place = tuple(map(int, np.argwhere(unseen)[0]))
     return [
-        f"{where}: label {y_test[row]} in row {row} is out of range 0..{highest} of the training labels; "
-        "give every class a training sample"
+        f"{where}: label {y_test[place]} in row {place[0]} is out of range 0..{highest} of the training "
+        "labels; give every class a training sample"
     ]
 
 
 def _width_mistakes(name: str, parts: Mapping[str, NDArray[Any]]) -> list[str]:
-    train, test = parts["x_train"].shape[1], parts["x_test"].shape[1]
-    if train == test:
-        return []
-    return [f"{name}: x_train has {train} features, x_test has {test}; give both the same"]
+    mistakes = []
+    for letter, what in (("x", "features"), ("y", "positions")):
+        train, test = (parts[f"{letter}_{part}"].shape[1:] for part in ("train", "test"))
+        if train != test:
+            counts = [
+                f"{letter}_{part} has {n[0] if n else 'no'} {what}"
+                for part, n in (("train", train), ("test", test))
+            ]
+            mistakes.append(f"{name}: {counts[0]}, {counts[1].removesuffix(' ' + what)}; give both the same")
+    return mistakes

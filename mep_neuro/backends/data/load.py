@@ -1,25 +1,30 @@
 """From what a user writes after --data to a data set."""
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
+
+from numpy.typing import ArrayLike
 
 from mep_neuro.backends.data.csv_table import read_csv
 from mep_neuro.backends.data.data_set import DataSet
 from mep_neuro.backends.data.embedded import digits, xor
 from mep_neuro.backends.data.idx import read_idx_folder
-from mep_neuro.backends.data.npz import read_npz
+from mep_neuro.backends.data.npz import of_arrays, read_npz
 from mep_neuro.errors import DataError
 
 EMBEDDED = {"digits": digits, "xor": xor}
 KNOWN = (*EMBEDDED, "mnist:DIR", "FILE.npz", "FILE.csv")
 
 
-def load_data(spec_text: str, *, seed: int = 1) -> DataSet:
+def load_data(source: str | Mapping[str, ArrayLike], *, seed: int = 1) -> DataSet:
     """Read a data set.
 
     Args:
-        spec_text: 'digits', 'xor', 'mnist:DIR' (a folder of IDX files in MNIST's layout), or the path of
-            a .npz file (x_train, y_train, x_test, y_test) or of a .csv file (header, `label` column).
+        source: 'digits', 'xor', 'mnist:DIR' (a folder of IDX files in MNIST's layout), or the path of
+            a .npz file (x_train, y_train, x_test, y_test) or of a .csv file (header, `label` column); or
+            a mapping of these four names to arrays: features of shape (samples, features), labels
+            (samples,), or (samples, positions) of sequences with a class at each position.
         seed: Of the split of a .csv file; every other source has a fixed split of its own.
 
     Returns:
@@ -28,6 +33,9 @@ def load_data(spec_text: str, *, seed: int = 1) -> DataSet:
     Raises:
         DataError: The name is unknown, or the data cannot be read or are unfit.
     """
+    if not isinstance(source, str):
+        return of_arrays(source)
+    spec_text = source
     if spec_text in EMBEDDED:
         return EMBEDDED[spec_text]()
     if spec_text.startswith("mnist:") and spec_text != "mnist:":

@@ -2,11 +2,12 @@
 
 import zipfile
 import zlib
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mep_neuro.backends.data.data_set import DataSet, checked, raise_all
 from mep_neuro.errors import DataError
@@ -29,16 +30,36 @@ def read_npz(path: Path, name: str) -> DataSet:
     if not isinstance(archive, np.lib.npyio.NpzFile):
         raise DataError(f"{path}: one array, not an archive; write {', '.join(_KEYS)} with numpy.savez")
     with archive:
-        raise_all(
-            [
-                f"{path}: no array '{key}' (there are: {', '.join(archive.files) or 'none'}); add it"
-                for key in _KEYS
-                if key not in archive.files
-            ]
-        )
+        _refuse_missing(str(path), archive.files)
         parts = {key: _array(archive, key, path) for key in _KEYS}
+    return _checked(name, parts, "the file's own training and test parts")
+
+
+def of_arrays(arrays: Mapping[str, ArrayLike]) -> DataSet:
+    """The data set of x_train, y_train, x_test and y_test in memory.
+
+    Raises:
+        DataError: An array is missing or unfit.
+    """
+    _refuse_missing("arrays", arrays)
+    parts = {key: np.asarray(arrays[key]) for key in _KEYS}
+    raise_all([f"arrays: {key}: a single value; give an array" for key in _KEYS if parts[key].ndim == 0])
+    return _checked("arrays", parts, "training and test parts as they were given")
+
+
+def _refuse_missing(where: str, names: Collection[str]) -> None:
+    raise_all(
+        [
+            f"{where}: no array '{key}' (there are: {', '.join(names) or 'none'}); add it"
+            for key in _KEYS
+            if key not in names
+        ]
+    )
+
+
+def _checked(name: str, parts: dict[str, NDArray[Any]], split: str) -> DataSet:
     sizes = f"{len(parts['y_train'])} samples to train, {len(parts['y_test'])} held out"
-    return checked(name, parts, f"{sizes}: the file's own training and test parts")
+    return checked(name, parts, f"{sizes}: {split}")
 
 
 def _array(archive: "np.lib.npyio.NpzFile", key: str, path: Path) -> NDArray[Any]:

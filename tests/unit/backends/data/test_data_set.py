@@ -59,8 +59,24 @@ def with_value(value, row, column):
         ),
         ({"x_train": with_value(-np.inf, 0, 2)}, "d.npz: x_train: row 0, column 2 is -inf; give finite"),
         (
-            {"y_train": np.eye(4)},
-            "d.npz: y_train: shape (4, 4); give (samples,), one class number per sample",
+            {"y_train": np.zeros((4, 2, 2))},
+            "d.npz: y_train: shape (4, 2, 2); give (samples,), one class number per sample, or (samples, pos",
+        ),
+        (
+            {"y_train": [[0, 1], [0, 0], [1, 2.5], [0, 0]]},
+            "d.npz: y_train: label 2.5 in row 2; give whole numbers",
+        ),
+        (
+            {"y_train": np.eye(4, 2), "y_test": [[0, 1], [1, 3]]},
+            "d.npz: y_test: label 3 in row 1 is out of range 0..1 of the training labels",
+        ),
+        (
+            {"y_train": np.eye(4, 3), "y_test": [[0, 1], [1, 0]]},
+            "d.npz: y_train has 3 positions, y_test has 2; give both the same",
+        ),
+        (
+            {"y_test": [[0, 1], [1, 0]]},
+            "d.npz: y_train has no positions, y_test has 2; give both the same",
         ),
         ({"y_test": []}, "d.npz: y_test: empty; give at least one label"),
         ({"y_train": ["a", "b", "a", "b"]}, "d.npz: y_train: labels of type <U1; give whole numbers from 0"),
