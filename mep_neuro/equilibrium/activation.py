@@ -63,20 +63,22 @@ def _hard_sigmoid_pair(a: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
 def _hard_sigmoid_half_at(a: Tensor) -> Callable[[Tensor], Tensor]:
     low, high = -a, 1.0 - a
     minus_high = a - 1.0
-    return lambda u: u.clamp(low, high).add_(u.clamp(minus_high, a)).mul_(0.5)
+    return lambda u: u.clamp(low, high).lerp_(u.clamp(minus_high, a), 0.5)
 
 
 def _relu_half_at(a: Tensor) -> Callable[[Tensor], Tensor]:
     low = -a
-    return lambda u: torch.maximum(u, low).add_(torch.minimum(u, a)).mul_(0.5)
+    return lambda u: torch.maximum(u, low).lerp_(torch.minimum(u, a), 0.5)
 
 
 def _tanh_half_at(a: Tensor) -> Callable[[Tensor], Tensor]:
-    cosh = torch.cosh(2.0 * a.clamp(-_TANH_LIMIT, _TANH_LIMIT))
+    cosh2 = a.clamp(-_TANH_LIMIT, _TANH_LIMIT).cosh_().square_()
 
     def half(u: Tensor) -> Tensor:
-        u2 = 2.0 * u.clamp(-_TANH_LIMIT, _TANH_LIMIT)
-        return torch.sinh(u2) / (cosh + torch.cosh(u2))
+        """sinh(2u) / (cosh(2a) + cosh(2u)), with the double angles written out."""
+        u = u.clamp(-_TANH_LIMIT, _TANH_LIMIT)
+        sinh = torch.sinh(u)
+        return u.cosh_().mul_(sinh).div_(torch.addcmul(cosh2, sinh, sinh))
 
     return half
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from mep_neuro.equilibrium.couplings.base import Coupling
@@ -22,6 +23,7 @@ class Contrast(Mapping[str, Tensor]):
     to a trace without a copy in between, as a synapse's eligibility does.
 
     Attributes:
+        biases: Those of biases, shape (n,).
         finite: Whether all of them are known to be finite.
     """
 
@@ -29,30 +31,30 @@ class Contrast(Mapping[str, Tensor]):
         self, weights: Mapping[str, Term], biases: Mapping[str, Tensor], others: Sequence[Tensor] = ()
     ) -> None:
         """Take how to make each weight's contrast, those of the biases, and other units' responses."""
-        self._weights, self._biases = weights, biases
+        self._weights, self.biases = weights, biases
         # A bias's contrast sums its units' responses: where these are finite, so are their products.
-        sums = [response.sum() for response in (*biases.values(), *others)]
-        self.finite = bool(sums) and math.isfinite(float(sum(sums[1:], start=sums[0])))
+        shown = [response.flatten() for response in (*biases.values(), *others)]
+        self.finite = bool(shown) and math.isfinite(float(torch.cat(shown).sum()))
 
     def accumulate(self, name: str, into: Tensor, keep: float) -> None:
         """into = keep * into + contrast, in place."""
         if name in self._weights:
             self._weights[name](into, keep)
         else:
-            into.mul_(keep).add_(self._biases[name])
+            into.mul_(keep).add_(self.biases[name])
 
     def __getitem__(self, name: str) -> Tensor:
         """The contrast of one parameter, shaped like it."""
-        return self._biases[name] if name in self._biases else self._weights[name](None, 0.0)
+        return self.biases[name] if name in self.biases else self._weights[name](None, 0.0)
 
     def __iter__(self) -> Iterator[str]:
         """Names of the weights, then of the biases."""
         yield from self._weights
-        yield from self._biases
+        yield from self.biases
 
     def __len__(self) -> int:
         """Number of plastic parameters."""
-        return len(self._weights) + len(self._biases)
+        return len(self._weights) + len(self.biases)
 
 
 def contrast(model: EquilibriumNetwork, free: Free, nudged: Nudged) -> Contrast:
@@ -77,8 +79,7 @@ def contrast(model: EquilibriumNetwork, free: Free, nudged: Nudged) -> Contrast:
             weights[f"projections.{name}.weight"] = partial(_made, made)
     biases = {}
     for name, energy_weight in model.plastic_biases.items():
-        bias = bias_slope(nudged, name).sum(0).mul_(share)
-        bias = bias if energy_weight is None else bias.mul_(energy_weight)
+        bias = bias_slope(nudged, name).sum(0).mul_(energy_weight * share)
         biases[f"populations.{name}.bias"] = model.shared(name, bias)
     fixed = [r.slope for name, r in nudged.responses.items() if name not in model.plastic_biases]
     return Contrast(weights, biases, [slope for slope in fixed if slope is not None])

@@ -29,6 +29,7 @@ def error(output: Tensor, target: Tensor, positions: int = 1, name: str = "squar
 
     Of settling units with cross-entropy y - softmax(s), which is -dC/ds there.
     """
+    target = target.to(output.dtype)
     if name == SETTLED:
         return target - torch.softmax(output, -1)
     return target - output if positions == 1 else (target - output) / positions

@@ -95,18 +95,19 @@ class Competing:
 
 def competing(model: EquilibriumNetwork, mode: Mode, gates: Gates) -> Mode:
     """The mode with the competition of sparse populations, or itself where there is none."""
-    counts = [model.spec.populations[name].sparsity for name in model.settling]
-    if all(count is None for count in counts):
+    if not any(model.winners):
         return mode
     mirrored = [model.network.populations[name].activation == "tanh" for name in model.settling]
-    return Competing(mode, counts, mirrored, gates)
+    return Competing(mode, model.winners, mirrored, gates)
 
 
 def winners(model: EquilibriumNetwork, states: Sequence[Tensor], gates: Gates) -> Gates:
     """The gates of the nudged phase: those of the free phase, and 0 for units that lost in it."""
+    if not any(model.winners):
+        return gates
     closed = []
-    for name, state, gate in zip(model.settling, states, gates, strict=True):
-        if model.spec.populations[name].sparsity is None:
+    for count, state, gate in zip(model.winners, states, gates, strict=True):
+        if count is None:
             closed.append(gate)
         else:
             active = (state != 0).to(state.dtype)
@@ -124,7 +125,7 @@ def dropout_gates(model: EquilibriumNetwork) -> Gates:
 
     Drawn from seeds.noise and the number of the update; all open outside training.
     """
-    rates = [model.spec.populations[name].dropout for name in model.settling]
+    rates = model.dropout
     if model.moment is None or not any(rates):
         return [None] * len(rates)
     random = draws(model, DROPOUT)

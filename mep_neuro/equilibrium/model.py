@@ -15,6 +15,7 @@ from mep_neuro.equilibrium.couplings.dense import DenseCoupling
 from mep_neuro.equilibrium.couplings.lattice import LatticeCoupling
 from mep_neuro.equilibrium.couplings.make import make_coupling
 from mep_neuro.equilibrium.couplings.pair import PairCoupling
+from mep_neuro.equilibrium.energy_weights import of_plastic_biases, under_readouts
 from mep_neuro.equilibrium.learning.moment import Moment
 from mep_neuro.equilibrium.order import from_input_to_output
 from mep_neuro.equilibrium.spiking.synapses import SpikingSynapses
@@ -35,13 +36,17 @@ class EquilibriumNetwork(nn.Module):
         network: The network it was made from; `to_network()` has the present weights.
         settling: Names of the settling populations, from the input towards the output.
         energy_weights: |k| of the units of each settling population, over 2**exponent.
+        dropout: Probability with which units of each settling population are silenced in training.
+        winners: Units of each settling population that may be active; None is all.
         exponents: Exponent of each population, by name: its responses are held times 2**exponent.
         biases: Bias of every population but the input, by name.
         couplings: Projections between settling populations, linear in the states.
         attentions: Projections with an energy of their own, into settling populations.
         inputs: Projections from the clamped input.
         readouts: Projections into a softmax read-out outside the dynamics.
-        plastic_biases: Energy weight of the units of each population whose bias learns; None where it is 1.
+        projections: Every projection, by name.
+        pulled: k of the units that each read-out sees; None where it is 1.
+        plastic_biases: Energy weight of the units of each population whose bias learns, one number if equal.
         cost: Name of the cost, told apart by whether the output settles.
         positions: Positions of a softmax read-out, each with a softmax of its own; 1 for classes.
         system: The settling blocks and the links between them.
@@ -77,6 +82,8 @@ class EquilibriumNetwork(nn.Module):
             held_at(rho, self.exponents[name])
             for rho, name in zip(self.activations, self.settling, strict=True)
         ]
+        self.dropout = [network.spec.populations[name].dropout for name in self.settling]
+        self.winners = [network.spec.populations[name].sparsity for name in self.settling]
         self.biases: dict[str, nn.Parameter] = {}
         for name, population in network.populations.items():
             if population.role != "input":
@@ -90,17 +97,15 @@ class EquilibriumNetwork(nn.Module):
         self.readouts: dict[str, DenseCoupling] = {}
         for name, projection in network.projections.items():
             self._add(name, make_coupling(projection, network, dtype))
+        self.projections = {**self.inputs, **self.couplings, **self.attentions, **self.readouts}
         self.input_scale = network.input.scale
         self.centre_input(torch.tensor(network.input.offset, dtype=dtype))
         self.readout_offset = {
             name: torch.tensor(network.projections[name].offset, dtype=dtype) for name in self.readouts
         }
         self.readout_gain = {name: network.projections[name].gain for name in self.readouts}
-        self.plastic_biases = {
-            name: _unless_one(torch.tensor(p.energy_weight, dtype=dtype))
-            for name, p in network.populations.items()
-            if p.role != "input" and p.plastic_bias
-        }
+        self.pulled = under_readouts(network, self.readouts, dtype)
+        self.plastic_biases = of_plastic_biases(network, dtype)
         self.positions = network.output.positions
         self.cost = cost_of(network.spec.equilibrium.nudge.cost, network.output.dynamic)
         self.predictive = self.spec.equilibrium.energy == "predictive_coding"
@@ -130,11 +135,6 @@ class EquilibriumNetwork(nn.Module):
         else:
             assert isinstance(coupling, DenseCoupling)  # the reader refuses other read-outs
             self.readouts[name] = coupling
-
-    @property
-    def projections(self) -> dict[str, DenseCoupling | PairCoupling | LatticeCoupling | AttentionCoupling]:
-        """Every projection's operator by name."""
-        return {**self.inputs, **self.couplings, **self.attentions, **self.readouts}
 
     @property
     def linear(self) -> bool:
@@ -184,9 +184,9 @@ class EquilibriumNetwork(nn.Module):
 
     def logits(self, states: Mapping[str, Tensor]) -> Tensor:
         """Currents of a softmax read-out, shape (batch, n_output)."""
-        total: Tensor = self.biases[self.output_name].expand(len(next(iter(states.values()))), -1)
+        total: Tensor = self.biases[self.output_name]
         for name, coupling in self.readouts.items():
-            total = total + coupling.forward(self.seen(name, states[coupling.pre]))
+            total = coupling.forward_onto(total, self.seen(name, states[coupling.pre]))
         return total
 
     def seen(self, readout: str, state: Tensor) -> Tensor:
@@ -289,7 +289,3 @@ class EquilibriumNetwork(nn.Module):
         """Name and sizes."""
         populations = self.network.populations.values()
         return f"{self.spec.name}: " + " - ".join(f"{p.name} {list(p.shape)}" for p in populations)
-
-
-def _unless_one(values: Tensor) -> Tensor | None:
-    return None if bool((values == 1).all()) else values

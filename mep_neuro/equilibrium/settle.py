@@ -94,20 +94,19 @@ def settle(
         SettleError: A value is not finite, or grows without bound.
     """
     work = SOLVERS[limits.solver](system, mode, drive, start, forth=forth)
-    some = next(t for t in (*drive, *start) if t is not None).new_zeros(())
-    batch = next(t for t in (*drive, *start) if t is not None).shape[-2]
-    del start  # its room is for what follows
+    some = next(t for t in (*drive, *start) if t is not None)
+    batch = some.shape[-2]
+    residual = torch.full((batch,), torch.inf if limits.measured else torch.nan, dtype=some.dtype)
     steps = torch.full((batch,), limits.max_steps)
+    del some, start  # their room is for what follows
     if not limits.measured:
         for _ in range(limits.max_steps):
             work.step()
-        if not limits.told:
-            return _rest(system, work, some.new_full((batch,), torch.nan), steps)
-        end = work.residual()
-        check_change(end, limits.max_steps)
-        return _rest(system, work, end, steps)
+        if limits.told:
+            residual = work.residual()
+            check_change(residual, limits.max_steps)
+        return _rest(system, work, residual, steps)
     rows = torch.arange(batch)
-    residual = some.new_full((batch,), torch.inf)
     events = None if work.events is None else torch.zeros_like(work.events)
     rested = _Rested()
     for step in range(1, limits.max_steps + 1):
@@ -202,7 +201,7 @@ def check_size(states: Iterable[Tensor], step: int) -> None:
         SettleError: Their root mean square is not finite, or as large as a change must not be.
     """
     for state in states:
-        check_change(torch.linalg.vector_norm(state) / max(1, state.numel()) ** 0.5, step)
+        _refuse(float(torch.linalg.vector_norm(state)) / max(1, state.numel()) ** 0.5, step)
 
 
 def check_change(change: Tensor, step: int) -> None:
@@ -211,7 +210,10 @@ def check_change(change: Tensor, step: int) -> None:
     Raises:
         SettleError: They do.
     """
-    worst = float(change.max())
+    _refuse(float(change.max()), step)
+
+
+def _refuse(worst: float, step: int) -> None:
     if not worst < LARGEST_CHANGE:
         what = "grows without bound" if worst >= LARGEST_CHANGE else "is not finite"
         raise SettleError(

@@ -9,7 +9,6 @@ pull, and so costs a second nudged settle.
 
 from collections.abc import Callable, Mapping
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,19 +37,13 @@ def force_of(model: EquilibriumNetwork, output_error: Tensor) -> dict[str, Tenso
         return {model.output_name: output_error}
     force: dict[str, Tensor] = {}
     for name, coupling in model.readouts.items():
-        pull = _over_energy_weight(model, name, coupling.pull(output_error) * model.readout_gain[name])
+        pull, gain, k = coupling.pull(output_error), model.readout_gain[name], model.pulled[name]
+        if gain != 1.0:
+            pull.mul_(gain)
+        if k is not None:
+            pull.div_(k)
         force[coupling.pre] = force[coupling.pre] + pull if coupling.pre in force else pull
     return force
-
-
-def _over_energy_weight(model: EquilibriumNetwork, name: str, pull: Tensor) -> Tensor:
-    """What a read-out pulls with over k, where it sees units whose k is not 1."""
-    projection = model.network.projections[name]
-    population = model.network.populations[projection.pre]
-    k = population.energy_weight * 2.0**population.energy_exponent
-    if (k == 1.0).all() or np.allclose(k[projection.pre_units], 1.0, rtol=1e-9):
-        return pull
-    return pull / torch.as_tensor(k, dtype=pull.dtype)
 
 
 def strength_of(

@@ -29,6 +29,7 @@ class DenseCoupling(Coupling):
         self.pre_units = None if len(pre_units) == pre.size else pre_units
         self.post_units = None if len(post_units) == post.size else post_units
         self.energy_weight = float(post.energy_weight[projection.post_units[0]])
+        self._nothing = torch.zeros((), dtype=dtype)
         self._products: AbstractContextManager[bool] = nullcontext(False)
 
     def compute_in(self, dtype: torch.dtype) -> None:
@@ -49,8 +50,11 @@ class DenseCoupling(Coupling):
 
     def feedback(self, post: Tensor) -> Tensor:
         """g W^T s_post, shape (..., n_pre) of the whole population."""
-        current = self.pull(post)
-        return current if self.gain == 1.0 else current.mul_(self.gain)
+        if post.ndim != 2 or self.gain == 1.0 or self.pre_units is not None or self.post_units is not None:
+            current = self.pull(post)
+            return current if self.gain == 1.0 else current.mul_(self.gain)
+        with self._products:  # with beta 0 what the product is added to is never read
+            return torch.addmm(self._nothing, post, self.weight, beta=0, alpha=self.gain)
 
     def pull(self, post: Tensor) -> Tensor:
         """W^T s_post, without the gain."""

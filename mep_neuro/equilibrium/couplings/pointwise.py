@@ -32,6 +32,11 @@ class PointwiseCoupling(DenseCoupling):
         part = part.reshape(*part.shape[:-1], -1, self._post_width)
         return self.spread((part @ self.weight).flatten(-2), self.pre_units, self.pre_size)
 
+    def feedback(self, post: Tensor) -> Tensor:
+        """g W^T s_post, shape (..., n_pre) of the whole population."""
+        current = self.pull(post)
+        return current if self.gain == 1.0 else current.mul_(self.gain)
+
     def forward_onto(self, base: Tensor, pre: Tensor) -> Tensor:
         """base + W s_pre."""
         return base + self.forward(pre)

@@ -28,9 +28,25 @@ class Eligibility:
 
     def step(self, contrast: Mapping[str, Tensor], rate: float) -> None:
         """Take one contrast, by the names of the parameters."""
+        biases = contrast.biases if isinstance(contrast, Contrast) and self._momentum else {}
+        together = [name for name in self._parameters if name in biases]
         for name, parameter in self._parameters.items():
-            accumulate(contrast, name, self.traces[name], self._momentum)
-            parameter.add_(self.traces[name], alpha=rate)
+            if name not in biases:
+                accumulate(contrast, name, self.traces[name], self._momentum)
+                parameter.add_(self.traces[name], alpha=rate)
+        if together:  # their contrasts stand there already: traces and weights move in one call
+            torch._fused_sgd_(
+                [self._parameters[name] for name in together],
+                [biases[name] for name in together],
+                [self.traces[name] for name in together],
+                lr=-rate,  # it descends
+                momentum=self._momentum,
+                weight_decay=0.0,
+                dampening=0.0,
+                nesterov=False,
+                maximize=False,
+                is_first_step=False,
+            )
 
 
 def accumulate(contrast: Mapping[str, Tensor], name: str, trace: Tensor, keep: float) -> None:

@@ -125,8 +125,7 @@ def squared_contrasts(model: EquilibriumNetwork, free: Free, nudged: Nudged) -> 
             ]
             squares[f"projections.{name}.weight"] = torch.stack(each).sum(0)
     for name, k in model.plastic_biases.items():
-        slope = bias_slope(nudged, name)
-        slope = slope if k is None else slope * k
+        slope = bias_slope(nudged, name) * k
         each = [model.shared(name, sample) for sample in slope.unbind()]
         squares[f"populations.{name}.bias"] = torch.stack(each).square().sum(0)
     return squares

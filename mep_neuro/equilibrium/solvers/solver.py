@@ -112,7 +112,10 @@ def narrow(tensors: MutableSequence[T], rows: Tensor, but: Container[int] = ()) 
 
 def complete(system: System, tensors: Sequence[Tensor | None], like: Sequence[Tensor | None]) -> list[Tensor]:
     """Zeros where there is None; `like` has at least one tensor of the same samples."""
-    some = next(t for t in (*tensors, *like) if t is not None)
+    found = [tensor for tensor in tensors if tensor is not None]
+    if len(found) == len(tensors):
+        return found
+    some = next(t for t in (*found, *like) if t is not None)
     return [
         some.new_zeros(*some.shape[:-1], size) if tensor is None else tensor
         for tensor, size in zip(tensors, system.sizes, strict=True)
