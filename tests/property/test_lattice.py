@@ -72,7 +72,7 @@ def expected_contrast(synapses: Synapses, mean: Array, slope: Array) -> Array:
 @example(lattice=((17, 19, 16), Lattice(type="lattice", periodic=True)), batch=9, seed=0)
 @example(lattice=((3, 40, 40), Lattice(type="lattice", neighbours=18)), batch=8, seed=0)
 @example(lattice=((40, 3, 5), Lattice(type="lattice", neighbours=6)), batch=5, seed=0)
-@given(lattice=lattices(), batch=st.integers(1, 18), seed=st.integers(0, 1000))
+@given(lattice=lattices(), batch=st.integers(1, 40), seed=st.integers(0, 1000))
 def test_current_and_contrast_are_those_of_the_synapses(
     lattice: tuple[tuple[int, int, int], Lattice], batch: int, seed: int
 ) -> None:

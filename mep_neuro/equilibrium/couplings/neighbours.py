@@ -15,6 +15,12 @@ from mep_neuro.equilibrium.couplings.units_first import columns, flat, samples_f
 from mep_neuro.equilibrium.solvers.form import Rule
 from mep_neuro.simulation.synapses import Synapses
 
+SPARE = 3
+"""Edges after the last one: the compiled loop takes them in fours."""
+
+ROOM = 32
+"""A row to work in is a multiple of so many numbers: LLVM takes their rates at once, others one by one."""
+
 
 class Rows(NamedTuple):
     """What reaches each unit u: value[e] from unit column[e], for e from start[u] to start[u + 1]."""
@@ -45,7 +51,7 @@ class Neighbours:
         gains = np.r_[np.ones(synapses.pre.size), synapses.gain], np.sqrt(np.r_[synapses.gain, synapses.gain])
         self._gain, self._root = (torch.tensor(gain[order], dtype=dtype) for gain in gains)
         low, high = np.minimum(synapses.pre, synapses.post), np.maximum(synapses.pre, synapses.post)
-        self._first_edge, self._higher = _starts(low, size), high.astype(np.int32)
+        self._first_edge, self._higher = _starts(low, size), np.pad(high, (0, SPARE)).astype(np.int32)
 
     def take_weights(self, weight: Tensor) -> None:
         """Use these weights, shape (n_edges,)."""
@@ -91,7 +97,7 @@ class Neighbours:
 
         change = state.new_zeros(state.shape[1])
         kept, relaxed = (flat(change[:0] if memory is None else memory) for memory in (currents, omega))
-        scratch = tuple(np.empty((3, state.shape[1]), kept.dtype))
+        scratch = tuple(_room(3, state))
         lattice_loops.sweep(
             flat(state),
             flat(base),
@@ -108,17 +114,13 @@ class Neighbours:
 
     def contrast(self, mean: Tensor, slope: Tensor, factor: float) -> Tensor:
         """factor (slope_post mean_pre + mean_post slope_pre) of every edge, summed over the batch."""
-        from mep_neuro.equilibrium.couplings import lattice_loops, vectors
+        from mep_neuro.equilibrium.couplings import lattice_loops
 
         edges = mean.new_empty(self._higher.size)
-        into, ends = flat(edges), (*columns(mean), *columns(slope))
+        into, rows = flat(edges), (*columns(mean), *columns(slope))
         scale = np.array([factor], into.dtype)[0]
-        lanes = vectors.VECTOR_BYTES // into.itemsize
-        edges_of_one = int(np.diff(self._first_edge).max(initial=0))
-        scratch = np.zeros((edges_of_one + lanes) * lanes, into.dtype), np.zeros(lanes, into.dtype)
-        samples = mean.shape[0]
-        lattice_loops.contrast(into, *ends, samples, self._first_edge, self._higher, scale, *scratch)
-        return edges
+        lattice_loops.contrast(into, self._first_edge, self._higher, *rows, mean.shape[0], scale)
+        return edges[:-SPARE]
 
     def _rows(self, value: Tensor) -> Rows:
         return Rows(self._start, self._column, flat(value))
@@ -134,8 +136,13 @@ def _product(state: Tensor, base: Tensor | None, rows: Rows) -> Tensor:
         out = (
             base.expand_as(state).reshape(-1, state.shape[-1]).T.clone(memory_format=torch.contiguous_format)
         )
-    lattice_loops.product(flat(out), flat(seen), rows)
+    lattice_loops.product(flat(out), flat(seen), rows, _room(1, seen)[0])
     return samples_first(out, state.shape)
+
+
+def _room(rows: int, state: Tensor) -> NDArray[np.floating]:
+    """Rows to work in, for states of shape (n, columns)."""
+    return state.new_zeros(rows, -(-state.shape[1] // ROOM) * ROOM).numpy()
 
 
 def _starts(rows: NDArray[np.intp], size: int) -> NDArray[np.int64]:
