@@ -105,8 +105,8 @@ class SpectralBound:
         if self._mode == "hard" and radius > self.gamma * MARGIN:
             raise SettleError(
                 "spectral bound: the couplings that are not plastic, or the random feedback, have radius "
-                f"{radius:.3g}, above {self.gamma:.3g}; lower their weights or raise "
-                "consolidation.spectral_bound"
+                f"{radius:.3g}, above {self.gamma:.3g}; lower their weights (weight.gain, feedback_gain) or "
+                "raise consolidation.spectral_bound"
             )
         return radius
 
