@@ -103,6 +103,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds 0 to N - 1 (default 3)")
     parser.add_argument("--validation", action="store_true", help="hold out a part of the training part")
     parser.add_argument("--parts", default=",".join(PARTS), help="which, separated by commas")
+    parser.add_argument("--quick", action="store_true", help="one seed of each part, for a smoke test")
     options = parser.parse_args()
     torch.set_num_threads(1)
     data = load_data("digits")
@@ -111,6 +112,7 @@ def main() -> None:
     found: dict[str, list[float]] = {}
     for part in options.parts.split(","):
         seeds = max(options.seeds, UNTRAINED_SEEDS) if part == "untrained" else options.seeds
+        seeds = 1 if options.quick else seeds
         values = [accuracy(part, seed, data) for seed in range(seeds)]
         found[part] = [float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0]
         if not options.json:

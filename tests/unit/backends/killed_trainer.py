@@ -20,7 +20,7 @@ from mep_neuro.backends.load import load
 from mep_neuro.backends.run_folder import RunFolder
 from mep_neuro.topology.reader import read_spec
 
-EPOCHS, UPDATES_PER_EPOCH = 4, 5
+EPOCHS, UPDATES_PER_EPOCH = 3, 5
 WHOLE = load_data("digits")
 DATA = replace(WHOLE, x_train=WHOLE.x_train[:300], y_train=WHOLE.y_train[:300], x_test=WHOLE.x_test[:50])
 DATA = replace(DATA, y_test=WHOLE.y_test[:50])

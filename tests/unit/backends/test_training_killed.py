@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from mep_neuro.cli.main import app
 
 TRAINER = Path(__file__).with_name("killed_trainer.py")
-UPDATES, PER_EPOCH = 20, 5
+UPDATES, PER_EPOCH = 15, 5
 
 
 def bytes_of(run: Path) -> dict[str, bytes]:

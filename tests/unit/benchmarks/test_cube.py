@@ -13,4 +13,5 @@ def test_cube(printed: Printed) -> None:
         assert 0.0 < low <= cube[name] <= high
     assert cube["exponent"] > 0.0
     assert cube["synapses"] == {"6": 1940, "8": 5068, "14": 30628}
-    assert cube["accuracy"]["untrained"][0] < 0.3
+    assert set(cube["accuracy"]) == {"untrained", "linear"}
+    assert cube["accuracy"]["untrained"][0] < 0.3 < cube["accuracy"]["linear"][0]
