@@ -150,10 +150,10 @@ class EquilibriumNetwork(nn.Module):
         Raises:
             StimulusError: The shape does not fit.
         """
-        expected = self.input_offset.shape[0]
-        if features.ndim != 2 or features.shape[1] != expected or not len(features):
+        shape, expected = tuple(features.shape), self.input_offset.shape[0]
+        if len(shape) != 2 or shape[1] != expected or shape[0] == 0:
             raise StimulusError(
-                f"population '{self.input_name}': features have shape {tuple(features.shape)}; "
+                f"population '{self.input_name}': features have shape {shape}; "
                 f"give (samples, {expected}), at least one"
             )
         rates = torch.as_tensor(features, dtype=self.dtype)
@@ -165,7 +165,7 @@ class EquilibriumNetwork(nn.Module):
             drive[coupling.post] = coupling.forward_onto(base, rates)
         for name in self.settling:
             if name not in drive:
-                drive[name] = self.biases[name].expand(len(rates), -1)
+                drive[name] = self.biases[name].expand(shape[0], -1)
         return rates, drive
 
     def centre_input(self, offset: Tensor) -> None:

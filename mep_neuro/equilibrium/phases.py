@@ -6,6 +6,7 @@ The nudge is the constant current -beta dC/ds taken at the free fixed point (des
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -162,11 +163,10 @@ def nudged_phase(
     if target.shape != output.shape:
         raise DataError(f"nudged phase: target has shape {tuple(target.shape)}; give {tuple(output.shape)}")
     output_error = error(output, target, model.positions, model.cost)
-    force = force_of(model, output_error)
     limits = _limits(model, section.nudged_steps, None, tolerance, max_steps)
 
     def nudged_by(strength: Tensor | float) -> Outcome:
-        nudge = {name: f * strength for name, f in force.items()}
+        nudge = force_of(model, output_error * strength)
         if free.spiking is not None:
             both = SPAN[phases] == 2.0
             return spiking_responses(model, free.drive, free.spiking, nudge, strength, centered=both)
@@ -175,7 +175,9 @@ def nudged_phase(
             return predictive_phases(model, free.drive, nudge, strength, limits, centered=centered)
         return HOW[phases](model, free, nudge, strength, limits)
 
-    strength = strength_of(model, force, beta, lambda probe: nudged_by(probe)[1])
+    strength = strength_of(
+        model, partial(force_of, model, output_error), beta, lambda probe: nudged_by(probe)[1]
+    )
     strength = strength * sign_of(model) if phases == "random_sign" else strength
     rest, responses = nudged_by(strength)
     means = {name: response.mean for name, response in responses.items()}
@@ -213,13 +215,12 @@ def _limits(
 ) -> Limits:
     """The file's limits, replaced by what the caller says; a caller's tolerance is always measured."""
     section = model.spec.equilibrium
-    for name, given, fits, rule in (
-        ("solver", solver, solver is None or solver in SOLVERS, f"one of {', '.join(SOLVERS)}"),
-        ("tolerance", tolerance, tolerance is None or tolerance > 0.0, "a number > 0"),
-        ("max_steps", max_steps, max_steps is None or max_steps >= 1, "a whole number >= 1"),
-    ):
-        if not fits:
-            raise UnsupportedError(f"settle: {name} {given!r} is out of range; give {rule}")
+    if solver is not None and solver not in SOLVERS:
+        raise _out_of_range("solver", solver, f"one of {', '.join(SOLVERS)}")
+    if tolerance is not None and not tolerance > 0.0:
+        raise _out_of_range("tolerance", tolerance, "a number > 0")
+    if max_steps is not None and not max_steps >= 1:
+        raise _out_of_range("max_steps", max_steps, "a whole number >= 1")
     measured = fixed is None or tolerance is not None
     steps = section.max_steps if measured else fixed
     return Limits(
@@ -229,3 +230,7 @@ def _limits(
         measured,
         told=model.moment is not None and model.moment.told,
     )
+
+
+def _out_of_range(name: str, given: object, rule: str) -> UnsupportedError:
+    return UnsupportedError(f"settle: {name} {given!r} is out of range; give {rule}")

@@ -189,9 +189,9 @@ def _rest(system: System, work: Solver, residual: Tensor, steps: Tensor) -> Rest
 def _complete(system: System, work: Solver) -> tuple[list[Tensor], list[Tensor] | None]:
     """Zeros where nothing ever arrived."""
     states, membranes = work.states, work.membranes
-    like = [*states, *([] if membranes is None else membranes)]
-    kept = None if membranes is None else complete(system, membranes, like)
-    return complete(system, states, like), kept
+    if membranes is None:
+        return complete(system, states, states), None
+    return complete(system, states, membranes), complete(system, membranes, states)
 
 
 def check_size(states: Iterable[Tensor], step: int) -> None:

@@ -48,7 +48,7 @@ def force_of(model: EquilibriumNetwork, output_error: Tensor) -> dict[str, Tenso
 
 def strength_of(
     model: EquilibriumNetwork,
-    force: Mapping[str, Tensor],
+    force: Callable[[], Mapping[str, Tensor]],
     beta: float | None,
     respond: Callable[[Tensor], Mapping[str, Response]],
 ) -> Tensor | float:
@@ -56,20 +56,20 @@ def strength_of(
 
     Args:
         model: The network and the moment in training.
-        force: -dC/ds of each population that is pulled.
+        force: Gives -dC/ds of each population that is pulled, where beta depends on it.
         beta: What the caller wants instead of the file's; None follows the file.
         respond: The responses to a nudge of this strength, shape (batch, 1).
     """
     section = model.spec.equilibrium.nudge
     wanted = section.beta if beta is None else beta
     if isinstance(wanted, str):  # auto
-        return _linear(model, force, section.linear_range or LINEAR_RANGE, respond)
+        return _linear(model, force(), section.linear_range or LINEAR_RANGE, respond)
     beta = wanted
     if section.schedule == "linear" and model.moment is not None:
         beta *= 1.0 - (1.0 - FINAL_SHARE) * model.moment.share
     if section.max_current is None:
         return beta
-    return torch.clamp(section.max_current / largest(force).clamp_min(1e-30), max=beta).unsqueeze(1)
+    return torch.clamp(section.max_current / largest(force()).clamp_min(1e-30), max=beta).unsqueeze(1)
 
 
 def _linear(

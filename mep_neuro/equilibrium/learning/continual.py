@@ -82,7 +82,7 @@ def _nudge(
     output = model.readout(free.point.states)
     pull = error(output, target, model.positions, model.cost)
     force = force_of(model, pull)
-    strength = strength_of(model, force, None, lambda probe: {})
+    strength = strength_of(model, lambda: force, None, lambda probe: {})
     strength = strength * sign_of(model) if section.nudge.phases == "random_sign" else strength
     mode = gated(Single(model.activations), free.gates)
     first = states = [free.point.states[name] for name in model.settling]

@@ -98,7 +98,7 @@ def states_from(begin: Begin) -> Gradient:
         output = model.readout(point.states)
         output_error = error(output, target, model.positions, model.cost)
         force = force_of(model, output_error)
-        strength = strength_of(model, force, None, _no_probe)
+        strength = strength_of(model, lambda: force, None, _no_probe)
         if model.spec.equilibrium.nudge.phases == "random_sign":
             strength = strength * sign_of(model)
         plus = _nudged(model, phases, force, strength)

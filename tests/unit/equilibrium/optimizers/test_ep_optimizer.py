@@ -38,9 +38,9 @@ def same(a: list[Tensor], b: list[Tensor]) -> bool:
 
 def test_it_learns_without_backward() -> None:
     model = made()
-    optimizer = optimizer_of(model, lr=0.05)
-    losses = [optimizer.step(x=X, target=Y) for _ in range(100)]
-    assert losses[-1] < 0.3 * losses[0]
+    optimizer = optimizer_of(model, lr=0.03)  # at 0.05 the loss leaps, and rounding decides where it stands
+    losses = [optimizer.step(x=X, target=Y) for _ in range(200)]
+    assert losses[-1] < 0.05 * losses[0]
     with torch.no_grad():
         assert bool((model(X).argmax(1) == Y).all())
     assert isinstance(optimizer, torch.optim.Optimizer)
