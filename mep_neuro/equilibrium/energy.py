@@ -4,7 +4,8 @@
 
 with G' the inverse of rho, k the energy weight relative to the output, and b the bias plus the
 current of the clamped input. Block updates never raise E, nor do those of one unit after the other inside a
-lattice; where all units of a lattice move at once it falls while the map has no eigenvalue below -1.
+lattice, or of one token that attends to others; where all units of a lattice move at once it falls while the
+map has no eigenvalue below -1.
 
 Source: design, 'Words and equations'; Hopfield 1984, equation 7, for G.
 """

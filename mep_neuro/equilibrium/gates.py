@@ -6,8 +6,8 @@ contrast of the gated states is the gradient of the gated network's cost.
 
 Of a sparse population the k units with the largest current (of tanh, the largest |current|) are active.
 They are chosen at every update of the free phase: these k units are the block's minimum of the energy
-among states with k active units, so block updates never raise it. The nudged phase keeps the units
-that were active at the free fixed point.
+among states with k active units, so block updates never raise it. In a lattice they may: there, all its
+units move at once. The nudged phase keeps the units that were active at the free fixed point.
 
 Sources: Srivastava et al. 2014 (dropout); Makhzani and Frey 2015 (k winners). Gates hold through all
 phases, as the theorem of Scellier and Bengio 2017 needs one network in both.

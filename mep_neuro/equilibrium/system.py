@@ -83,6 +83,8 @@ class System:
         links: `links[b]` are the currents into block b.
         lattices: The lattice within each block, whose link is among its links; None where there is none, or
             where other currents from the block itself join it.
+        turns: Units of each block that move at once, part after part: tokens that attend to each other take
+            turns, but not in sparse populations, where all units compete.
         targets: `targets[b]` are (block, position in its links) of the currents that b sends.
         step_fraction: dt / tau_mem of each block.
         linear: Whether every current is linear in the states.
@@ -104,6 +106,7 @@ class System:
         self.bound = model.spec.consolidation.guaranteed
         self.links: list[list[Link]] = [[] for _ in self.names]
         self.lattices: list[LatticeCoupling | None] = [None] * len(self.names)
+        self.turns = [[slice(None)] for _ in self.names]
         self._synapses: list[tuple[int, int, Synapses]] = []
         # Dense ones last: joined to another of the same ends they add to its current in their product.
         for coupling in sorted(model.couplings.values(), key=lambda c: isinstance(c, DenseCoupling)):
@@ -169,6 +172,8 @@ class System:
         post = index[attention.post]
         if attention.within:
             self.lattices[post] = None
+            if self._model.winners[post] is None:
+                self.turns[post] = attention.tokens
             self.links[post].append(_link(post, attention.current_within))
         elif attention.pre in index:
             pre = index[attention.pre]

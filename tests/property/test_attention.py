@@ -136,9 +136,10 @@ def test_the_contrast_is_the_gradient_of_the_relaxed_cost(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_sided_and_other_solvers_tend_to_the_same(kind: str) -> None:
-    wanted = estimate(model(kind), 1e-3)
-    synchronous = estimate(model(kind, solver="synchronous"), 1e-3)
-    one_sided = estimate(model(kind), 1e-3, "one_sided")
+    gain = 0.5  # with stronger weights self attention has several fixed points
+    wanted = estimate(model(kind, gain), 1e-3)
+    synchronous = estimate(model(kind, gain, solver="synchronous"), 1e-3)
+    one_sided = estimate(model(kind, gain), 1e-3, "one_sided")
     for key, value in wanted.items():
         assert float((synchronous[key] - value).abs().max()) < 1e-8, key
         assert float((one_sided[key] - value).abs().max()) < 1e-2 * float(value.abs().max()), key
@@ -163,10 +164,17 @@ def steps(made: EquilibriumNetwork, count: int, seed: int) -> tuple[Free, list[d
 
 
 @settings(max_examples=25, deadline=None)
-@given(kind=st.sampled_from(["cross", "both"]), gain=st.floats(0.1, 20.0), seed=st.integers(0, 1000))
-def test_sweeps_lower_the_energy_by_half_the_square_of_each_step(kind: str, gain: float, seed: int) -> None:
-    """CCCP, whatever the weights: the energy of attention is concave in each population."""
-    made = model(kind, gain, seed)
+@given(
+    kind=st.sampled_from(KINDS),
+    solver=st.sampled_from(["sweeps", "lean"]),
+    gain=st.floats(0.1, 20.0),
+    seed=st.integers(0, 1000),
+)
+def test_sweeps_lower_the_energy_by_half_the_square_of_each_step(
+    kind: str, solver: str, gain: float, seed: int
+) -> None:
+    """CCCP, whatever the weights: the energy of attention is concave in each population, or token."""
+    made = model(kind, gain, seed, solver)
     free, path = steps(made, 10, seed)
     energies = [energy(made, states, free.drive, free.input_rates) for states in path]
     k = {name: torch.from_numpy(made.network.populations[name].k) for name in made.settling}
@@ -175,31 +183,30 @@ def test_sweeps_lower_the_energy_by_half_the_square_of_each_step(kind: str, gain
         assert bool((new + 0.5 * moved <= old + 1e-11 * old.abs().clamp_min(1.0)).all())
 
 
-@settings(max_examples=25, deadline=None)
-@given(gain=st.floats(0.1, 20.0), seed=st.integers(0, 1000))
-def test_tokens_one_at_a_time_lower_the_energy_of_self_attention(gain: float, seed: int) -> None:
-    """No token attends to itself, so the energy is concave in each token."""
-    made = model("self", gain, seed)
-    features, _ = batch(made, seed)
-    free = free_phase(made, features, tolerance=1e-300, max_steps=1)
-    state, attention = free.point.states["tokens"].clone(), made.attentions["attention"]
-    old = energy(made, {"tokens": state}, free.drive)
-    for turn in range(3 * LENGTH):
-        own = slice(WIDTH * (turn % LENGTH), WIDTH * (turn % LENGTH + 1))
-        new = state.clone()
-        new[:, own] = torch.tanh(free.drive["tokens"] + attention.current_within(state))[:, own]
-        now = energy(made, {"tokens": new}, free.drive)
-        moved = (new - state).square().sum(1)
-        assert bool((now + 0.5 * moved <= old + 1e-11 * old.abs().clamp_min(1.0)).all())
-        state, old = new, now
+def all_tokens_at_once(made: EquilibriumNetwork) -> EquilibriumNetwork:
+    made.system.turns = [[slice(None)] for _ in made.settling]
+    return made
 
 
 def test_all_tokens_of_self_attention_at_once_may_raise_the_energy() -> None:
-    """So the checks above can fail; and why self attention is settled with damping and bounded norms."""
+    """So the check above can fail."""
     rises = []
     for seed in range(5):
-        made = model("self", 20.0, seed)
+        made = all_tokens_at_once(model("self", 20.0, seed))
         free, path = steps(made, 10, seed)
         energies = torch.stack([energy(made, states, free.drive) for states in path])
         rises.append(float((energies[1:] - energies[:-1]).max()))
     assert max(rises) > 1.0
+
+
+@pytest.mark.parametrize("solver", ["sweeps", "lean"])
+def test_taking_turns_self_attention_settles_where_all_tokens_at_once_do_not(solver: str) -> None:
+    settled = {True: 0, False: 0}
+    for seed in range(8):
+        for turns in settled:
+            made = model("self", 8.0, seed, solver)
+            features, _ = batch(made, seed)
+            point = free_phase(made if turns else all_tokens_at_once(made), features, tolerance=1e-9).point
+            settled[turns] += int(point.settled.sum())
+    assert settled[True] == 8 * SAMPLES
+    assert settled[False] < 8 * SAMPLES

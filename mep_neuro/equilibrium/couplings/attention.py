@@ -10,10 +10,11 @@ the currents, minus dE/dtheta the contrast, both in closed form:
     into pre    g W_K^T (A^T Q)              W_K: (A^T Q)^T s_pre
 
 Where pre is post (self attention) both currents flow, g is 1, and no token attends to itself
-(B = C is left out): then E is concave in each token separately. Between populations a sweep never
-raises the energy, whatever the weights. The tokens of self attention move all at once, which may
-raise it: settle them with damped steps (`synchronous`) and keep the norms of W_Q and W_K at
-`spectral_norm` 1; nets so trained come within 1e-3 of rest in 200 steps (benchmark `attention`).
+(B = C is left out): then E is concave in each token separately. A sweep never raises the energy,
+whatever the weights: between populations all tokens move at once, within one they take turns, at the
+cost of a step for each. Cheaper are damped steps of all tokens at once (`synchronous`), which may
+raise it: keep the norms of W_Q and W_K at `spectral_norm` 1; nets so trained come within 1e-3 of rest
+in 200 steps (benchmark `attention`).
 That bound is kept here, by `bound`: attention is no part of the coupled map and of its bound.
 
 Source: Hoover et al. 2023, Energy Transformer, equations 2 to 4; Yuille and Rangarajan 2003 (CCCP)
@@ -54,6 +55,12 @@ class AttentionCoupling(Coupling):
         self._norm = section.spectral_norm
         mask = torch.zeros(post.shape[0], pre.shape[0], dtype=dtype)
         self._mask = mask.fill_diagonal_(-torch.inf) if self.within else None
+
+    @property
+    def tokens(self) -> list[slice]:
+        """Units of each token of post."""
+        count, width = self._post_shape
+        return [slice(width * token, width * (token + 1)) for token in range(count)]
 
     @property
     def query_weight(self) -> Tensor:

@@ -54,6 +54,7 @@ class Form(NamedTuple):
         size: Gives each sample's |beta f|, shape (batch,), that this distance is measured in.
         at: With HALF, the currents, shape (batch, n).
         gate: Multiplies the states, shape (n,) or (batch, n).
+        distance: Gives the change of each sample from new and old states where it is no change of columns.
     """
 
     how: int
@@ -62,6 +63,7 @@ class Form(NamedTuple):
     size: Callable[[], Tensor] | None = None
     at: Tensor | None = None
     gate: Tensor | None = None
+    distance: Callable[[Tensor, Tensor], Tensor] | None = None
 
     def rule(self, columns: int, dtype: torch.dtype) -> Rule:
         """As the loop takes it, for memory of so many columns."""

@@ -67,6 +67,9 @@ class InLattice:
             Largest |rho(current) - s| of each sample when its turn came, shape (batch,).
         """
         copies = self._memory.shape[1] // self.state.shape[-2]
+        distance, before = self._form.distance, self._memory
+        if distance is not None:
+            before = before.clone()
         change = self._neighbours.sweep(
             self._memory,
             self._base(others),
@@ -75,13 +78,21 @@ class InLattice:
             currents=self._currents,
             omega=None if omega is None else omega.squeeze(-1).repeat(copies),
         )
-        return self._form.largest(change)
+        if distance is None:
+            return self._form.largest(change)
+        return distance(self.state, samples_first(before, self.state.shape))
 
     def residual(self, others: Tensor | None = None) -> Tensor:
         """Largest |s - rho(current)| of each sample, as the mode measures it; nothing changes."""
-        base = self._base(others)
-        change = self._neighbours.sweep(self._memory, base, self._rule, upwards=True, write=False)
-        return self._form.largest(change)
+        base, form = self._base(others), self._form
+        currents = None if form.distance is None else torch.empty_like(self._memory)
+        change = self._neighbours.sweep(
+            self._memory, base, self._rule, upwards=True, currents=currents, write=False
+        )
+        if form.distance is None or currents is None:
+            return form.largest(change)
+        rest = form.rho.rate(samples_first(currents, self.state.shape))
+        return form.distance(rest if form.gate is None else rest * form.gate, self.state)
 
     def keep(self, rows: Tensor, form: Form) -> None:
         """Go on with some of the samples."""

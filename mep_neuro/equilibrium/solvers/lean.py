@@ -93,10 +93,15 @@ class Lean:
         states: Sequence[Tensor],
     ) -> tuple[Tensor, Tensor]:
         """New states of one block, and the largest change of each sample."""
-        lattice, form = system.lattices[block], mode.form(block)
+        lattice, form, old = system.lattices[block], mode.form(block), states[block]
         if lattice is None or form is None:
-            new = mode.activate(block, current_into(system, block, drive, states))
-            return new, mode.distance(block, new, states[block])
-        within = InLattice(lattice.map, form, drive[block], states[block], upwards=self._upwards)
+            new, turns = old, system.turns[block]
+            for units in turns:
+                seen = [*states[:block], new, *states[block + 1 :]]
+                moved = mode.activate(block, current_into(system, block, drive, seen))
+                new = moved if len(turns) == 1 else new.clone()
+                new[..., units] = moved[..., units]
+            return new, mode.distance(block, new, old)
+        within = InLattice(lattice.map, form, drive[block], old, upwards=self._upwards)
         change = within.sweep(sum_of(system.others(block), None, states))
         return within.state, change

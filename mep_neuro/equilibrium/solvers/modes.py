@@ -151,8 +151,8 @@ class Pair:
         return torch.maximum((plus + minus).abs_() / 2, half)
 
     def form(self, block: int) -> Form | None:
-        """None: the distance takes both states of a unit together."""
-        return None
+        """Two states from two currents, whose distance takes both together."""
+        return Form(RATE, self._rhos[block], distance=partial(self.distance, block))
 
     def keep(self, rows: Tensor) -> "Pair":
         """The mode for some of the samples."""

@@ -2,9 +2,10 @@
 
 Forth and back through the populations. A projection's current is computed again only after the
 population it comes from has changed, and a population is updated only after a current into it
-has: one product per matrix and half-sweep. Inside a lattice each unit in turn does the same. The
-energy never rises: each update minimises a strongly convex function of its block, or unit. Units move at once
-where a population competes (sparsity) or has attention within it.
+has: one product per matrix and half-sweep. Inside a lattice each unit in turn does the same, and so do
+tokens that attend to each other. The energy never rises: each update minimises a strongly convex
+function of its block, or unit, or token, which is the energy or touches it from above. Only in
+lattices that also compete (sparsity) units move at once.
 
 Source: block coordinate descent on the energy; Scellier and Bengio 2017, equation 5, for the
 dynamics whose fixed point it shares.
@@ -97,6 +98,9 @@ class Sweeps:
         if self._system.lattices[block] is not None and self._sweep_within(block, distances):
             self._changed(block)
             return
+        if len(self._system.turns[block]) > 1:
+            self._take_turns(block, distances)
+            return
         current = self._current(block)
         if current is None:
             return
@@ -110,6 +114,25 @@ class Sweeps:
         if self.membranes is not None:
             self.membranes[block] = current
         self._changed(block)
+
+    def _take_turns(self, block: int, distances: list[Tensor] | None) -> None:
+        """One part of the block after the other, each under what the parts before it became."""
+        old, new, membrane = self.states[block], None, None
+        for units in self._system.turns[block]:
+            current = self._current(block)
+            if current is None:
+                return
+            if new is None or membrane is None:
+                new = torch.zeros_like(current) if old is None else old.clone()
+                membrane = current.clone()
+            new[..., units] = self._mode.activate(block, current)[..., units]
+            membrane[..., units] = current[..., units]
+            self.states[block] = new
+            self._changed(block)
+        if new is not None and distances is not None:
+            distances.append(self._mode.distance(block, new, old))
+        if self.membranes is not None:
+            self.membranes[block] = membrane
 
     def _changed(self, block: int) -> None:
         self._fresh[block] = True

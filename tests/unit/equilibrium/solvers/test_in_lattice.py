@@ -45,9 +45,11 @@ def mode_of(how: str, activation: str, exponent: int, gate: str) -> tuple[Mode, 
         mode: Mode = Single(rhos)
     elif how == "mirrored":
         mode = Mirrored(rhos, [WEIGHT], lambda: SIZE)
+    elif how == "apart":
+        mode = Pair(rhos, [WEIGHT], lambda: SIZE)
     else:
         mode = Frozen(rhos, [drawn(4, BATCH, UNITS)], [WEIGHT], lambda: SIZE)
-    pair = (2,) if how == "mirrored" else ()
+    pair = (2,) if how in ("mirrored", "apart") else ()
     return (mode if GATES[gate] is None else Gated(mode, [GATES[gate]])), (*pair, BATCH, UNITS)
 
 
@@ -64,7 +66,7 @@ def by_hand(
 
 
 @pytest.mark.parametrize("gate", GATES)
-@pytest.mark.parametrize("how", ["single", "mirrored", "frozen"])
+@pytest.mark.parametrize("how", ["single", "mirrored", "apart", "frozen"])
 @pytest.mark.parametrize("activation", sorted(RHO))
 @pytest.mark.parametrize("exponent", [0, 5, 45])  # beyond 40 rho is linear in half-differences
 def test_a_sweep_is_the_activation_of_one_unit_after_the_other(
@@ -90,11 +92,10 @@ def test_a_sweep_is_the_activation_of_one_unit_after_the_other(
         assert torch.equal(start, drawn(5, *shape))
 
 
-def test_units_that_compete_or_see_both_states_have_no_such_form() -> None:
+def test_units_that_compete_have_no_such_form() -> None:
     single = Single([RHO["relu"]])
     assert Competing(single, [3], [False], [None]).form(0) is None
     assert Competing(single, [None], [False], [None]).form(0) is not None
-    assert Pair([RHO["tanh"]], [WEIGHT], lambda: SIZE).form(0) is None
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
