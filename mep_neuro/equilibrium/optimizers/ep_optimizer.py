@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mep_neuro.equilibrium.optimizers.bounds import Bounds
 from mep_neuro.equilibrium.optimizers.model_network import Gradients, ModelNetwork
-from mep_neuro.equilibrium.optimizers.rule import Rule, check
+from mep_neuro.equilibrium.optimizers.rule import Rule, check, check_keys
 from mep_neuro.equilibrium.optimizers.rules import move
 from mep_neuro.equilibrium.optimizers.settling import Settling
 
@@ -77,8 +77,9 @@ class EPOptimizer(torch.optim.Optimizer):
         """Add parameters with settings of their own.
 
         Raises:
-            ValueError: A value is out of range, or a parameter is none of the model's.
+            ValueError: A key is unknown, a value out of range, or a parameter none of the model's.
         """
+        check_keys(param_group, type(self).__name__)
         super().add_param_group(param_group)
         try:
             self._check_group(self.param_groups[-1])

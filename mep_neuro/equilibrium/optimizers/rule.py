@@ -1,8 +1,10 @@
 """How gradients become steps, as the settings of a parameter group."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
+
+from mep_neuro.topology.mistakes import unknown
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,22 @@ class Rule:
     fisher_damping: float = 1e-3
     use_diagonal_fisher: bool = False
     gamma: float | None = 0.95
+
+
+TORCHS = ("params", "param_names", "initial_lr", "max_lr", "min_lr", "base_momentum", "max_momentum")
+"""Keys of a group that torch writes into it: its own, and those of schedulers."""
+
+
+def check_keys(group: Mapping[str, Any], where: str) -> None:
+    """Refuse keys that would have no effect; what torch and its schedulers keep in a group may stay.
+
+    Raises:
+        ValueError: Names the key.
+    """
+    own = [field.name for field in fields(Rule)]
+    for key in group:
+        if key not in own and key not in TORCHS:
+            raise ValueError(f"{where}: {unknown('key', key, own)}")
 
 
 def check(group: Mapping[str, Any], where: str) -> None:

@@ -105,6 +105,18 @@ def test_groups_have_their_own_settings() -> None:
     assert [group["lr"] for group in optimizer.param_groups] == [0.0, 0.1]
 
 
+def test_a_key_of_a_group_that_would_do_nothing_is_refused() -> None:
+    model = made()
+    with pytest.raises(ValueError, match=r"EPOptimizer: unknown key 'momentun'; did you mean 'momentum'\?"):
+        mep.smep([{"params": model.parameters(), "momentun": 0.5}], model)
+    optimizer = mep.sdmep(model[0].parameters(), model)
+    with pytest.raises(ValueError, match="SDMEPOptimizer: unknown key 'beta'; "):
+        optimizer.add_param_group({"params": model[3].parameters(), "beta": 0.1})
+    assert len(optimizer.param_groups) == 1
+    torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=5)
+    mep.sdmep(optimizer.param_groups, model)  # as a scheduler left them
+
+
 def test_what_is_left_out_does_not_learn_and_may_be_added() -> None:
     model = made()
     optimizer = mep.smep(model[5].parameters(), model)
