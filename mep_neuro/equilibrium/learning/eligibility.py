@@ -13,6 +13,14 @@ from torch import Tensor, nn
 
 from mep_neuro.equilibrium.contrast import Contrast
 
+NEGLIGIBLE = 1e-30
+"""A trace of this size moves no weight: it is below the rounding of all that are above 1e-22."""
+
+FORGETS_EVERY = 50
+"""Updates. A trace on which nothing arrives, of a silent unit or a dark pixel, decays until it is denormal
+and stays so: 0.9 of the least such number is rounded up. Products with them are slow: after 1,000 updates of
+MNIST 1 to 2 % of all traces were denormal, and a whole step took 1.4 times as long."""
+
 
 class Eligibility:
     """Weights with their eligibility traces.
@@ -47,6 +55,11 @@ class Eligibility:
                 maximize=False,
                 is_first_step=False,
             )
+
+    def forget(self) -> None:
+        """Set to 0 what has decayed to `NEGLIGIBLE`; to be called every `FORGETS_EVERY` updates."""
+        for trace in self.traces.values():
+            trace.copy_(torch.nn.functional.hardshrink(trace, NEGLIGIBLE))
 
 
 def accumulate(contrast: Mapping[str, Tensor], name: str, trace: Tensor, keep: float) -> None:

@@ -21,7 +21,7 @@ from mep_neuro.equilibrium.consolidation.optimizer_arrays import (
 )
 from mep_neuro.equilibrium.consolidation.orthogonal import orthogonalisers
 from mep_neuro.equilibrium.contrast import Contrast
-from mep_neuro.equilibrium.learning.eligibility import Eligibility, accumulate
+from mep_neuro.equilibrium.learning.eligibility import FORGETS_EVERY, Eligibility, accumulate
 from mep_neuro.equilibrium.learning.importance import EarlierTasks
 from mep_neuro.equilibrium.learning.plastic import bound_of, plastic_parameters, refuse_not_finite
 from mep_neuro.equilibrium.model import EquilibriumNetwork
@@ -108,6 +108,8 @@ class Learner:
         self.updates += 1
         due = self.updates % self._model.spec.consolidation.updates == 0
         self._eligibility.step(contrast, self._model.spec.learning.lr * rate_factor)
+        if self.updates % FORGETS_EVERY == 0:
+            self._eligibility.forget()
         self._step_optimizers(contrast, rate_factor, due)
         self._pull_back(rate_factor, due)
         self._model.weights_changed()

@@ -215,3 +215,19 @@ def test_the_bound_may_be_each_matrixs_own_and_soft() -> None:
     assert free[0] > 1.0  # the input's is no part of the coupled map
     assert max(each) <= 0.5
     assert each[0] < soft[0] < free[0]
+
+
+def test_traces_on_which_nothing_arrives_end_at_0_and_never_stay_denormal() -> None:
+    """The plain rule e <- 0.9 e does stay there, which is slow."""
+    model = made("sgd", momentum=0.9)
+    learner, (once,) = Learner(model), contrasts(model, 1)
+    plain = once[HIDDEN].clone()
+    learner.update(once)
+    for _ in range(1199):
+        learner.update(learner.nothing())
+        plain.mul_(0.9)
+    trace = torch.from_numpy(learner.state()[f"eligibility.{HIDDEN}"])
+    tiny = torch.finfo(torch.float32).tiny
+    assert trace.dtype == torch.float32
+    assert bool(((plain != 0) & (plain.abs() < tiny)).any())
+    assert bool((trace == 0).all())
