@@ -152,7 +152,8 @@ def balanced_difference(net: Network, coupling: PairCoupling, pre: Array, post: 
     joined = np.concatenate([pre, post, np.zeros((len(pre), 3))], axis=1)
     rows = [(lambda *ends: (coupling.balanced_feedback(ends[1]), coupling.balanced_forward(ends[0])), matrix)]
     if isinstance(coupling, PairCoupling):
-        rows.append((coupling.balanced_transposed, matrix.T))
+        there, again = coupling.balanced_feedback_transposed, coupling.balanced_forward_transposed
+        rows.append((lambda *ends: (again(ends[1]), there(ends[0])), matrix.T))
     worst = 0.0
     for send, wanted in rows:
         back, forth = send(torch.from_numpy(pre), torch.from_numpy(post))

@@ -1,11 +1,10 @@
 """The coupled map of layers in a row: a map from every other layer to the layers between, there and back.
 
 With the units sorted so, the symmetric map is [[0, B], [B^T, 0]]; its eigenvalues are the singular values of
-B and these times -1. B has half of the products, and where couplings are dense it can stand as one matrix.
+B and these times -1. B has half of the products.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
 
 import torch
@@ -17,8 +16,7 @@ from mep_neuro.equilibrium.couplings.lattice import LatticeCoupling
 from mep_neuro.equilibrium.couplings.pair import PairCoupling
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 
-LEAST_FILL = 0.5
-"""Share of B that dense couplings must fill for one matrix to be faster than their products one by one."""
+Send = Callable[[Tensor], Tensor]
 
 
 def every_other_layer(model: EquilibriumNetwork) -> list[str] | None:
@@ -45,43 +43,60 @@ def every_other_layer(model: EquilibriumNetwork) -> list[str] | None:
     return [name for name in model.settling if inside[name]]
 
 
-class DenseHalf:
-    """B of dense couplings between whole populations, as one matrix."""
+class HalfMap:
+    """Products of rows of states with a map between parts of some units and parts of others."""
 
-    def __init__(self, model: EquilibriumNetwork, side: Sequence[str]) -> None:
-        """Give each coupling its place; `every_other_layer` gives the side."""
-        rows, height = _places(model, side)
-        columns, width = _places(model, [name for name in model.settling if name not in side])
-        self._matrix = torch.zeros(height, width, dtype=model.dtype)
-        self._blocks: list[tuple[Tensor, Coupling, float, bool]] = []
-        for coupling in model.couplings.values():
-            assert isinstance(coupling, DenseCoupling)
-            flipped = coupling.pre in rows
-            row, column = (coupling.pre, coupling.post) if flipped else (coupling.post, coupling.pre)
-            block = self._matrix[rows[row], columns[column]]
-            self._blocks.append((block, coupling, math.sqrt(coupling.gain), flipped))
+    def __init__(self, parts: list[tuple[int, list[tuple[Send, slice]]]]) -> None:
+        """Take the size of each part, in turn, and what sends to it, and from which units."""
+        self._parts = parts
 
-    @classmethod
-    def of(cls, model: EquilibriumNetwork, side: Sequence[str] | None) -> "DenseHalf | None":
-        """B, or None where it is no such matrix, or an emptier one than is worth its products."""
-        couplings = list(model.couplings.values())
-        if side is None or any(type(c) is not DenseCoupling for c in couplings):
-            return None
-        sizes = {name: len(model.biases[name]) for name in model.settling}
-        if any(tuple(c.weight.shape) != (sizes[c.post], sizes[c.pre]) for c in couplings):
-            return None  # parts of populations
-        if len({frozenset((c.pre, c.post)) for c in couplings}) < len(couplings):
-            return None  # two in one place
-        height = sum(sizes[name] for name in side)
-        area = height * (sum(sizes.values()) - height)
-        filled = sum(c.weight.numel() for c in couplings)
-        return cls(model, side) if filled >= LEAST_FILL * area > 0 else None
+    def __call__(self, rows: Tensor) -> Tensor:
+        """From (k, n) to (k, m)."""
+        images = []
+        for size, senders in self._parts:
+            image: Tensor | None = None
+            for send, start in senders:
+                sent = send(rows[:, start])
+                image = sent if image is None else image.add_(sent)
+            images.append(rows.new_zeros(len(rows), size) if image is None else image)
+        return images[0] if len(images) == 1 else torch.cat(images, 1)
 
-    def matrix(self) -> Tensor:
-        """B of the present weights, valid until the next call."""
-        for block, coupling, root, flipped in self._blocks:
-            torch.mul(coupling.weight.T if flipped else coupling.weight, root, out=block)
-        return self._matrix
+
+def halves(model: EquilibriumNetwork, side: list[str] | None) -> tuple[HalfMap, HalfMap, int]:
+    """The map from the smaller side to the other, its transpose, and the units of the smaller side.
+
+    Without sides, the whole map and its transpose.
+    """
+    names = model.settling
+    first = names if side is None else side
+    second = names if side is None else [name for name in names if name not in side]
+    (start, n), (end, _) = sorted((_places(model, first), _places(model, second)), key=lambda part: part[1])
+    forth: dict[str, list[tuple[Send, slice]]] = {name: [] for name in end}
+    back: dict[str, list[tuple[Send, slice]]] = {name: [] for name in start}
+    for coupling in model.couplings.values():
+        for send, transposed, pre, post in _directions(coupling):
+            if pre in start and post in end:
+                forth[post].append((send, start[pre]))
+                back[pre].append((transposed, end[post]))
+    sizes = {name: len(model.biases[name]) for name in names}
+    there, again = ([(sizes[name], senders) for name, senders in m.items()] for m in (forth, back))
+    return HalfMap(there), HalfMap(again), n
+
+
+def _directions(coupling: Coupling) -> list[tuple[Send, Send, str, str]]:
+    """What a coupling sends there and back, each with its transpose, from where and to where."""
+    there, back = (coupling.pre, coupling.post), (coupling.post, coupling.pre)
+    if isinstance(coupling, LatticeCoupling):
+        return [(coupling.balanced, coupling.balanced, *there)]
+    assert isinstance(coupling, DenseCoupling | PairCoupling)
+    forward, feedback = coupling.balanced_forward, coupling.balanced_feedback
+    if _symmetric(coupling):
+        return [(forward, feedback, *there), (feedback, forward, *back)]
+    assert isinstance(coupling, PairCoupling)
+    return [
+        (forward, coupling.balanced_forward_transposed, *there),
+        (feedback, coupling.balanced_feedback_transposed, *back),
+    ]
 
 
 def _symmetric(coupling: Coupling) -> bool:

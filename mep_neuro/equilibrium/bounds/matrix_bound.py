@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from torch import Tensor
 
 from mep_neuro.equilibrium.bounds.certificate import MARGIN, Certificate, aim, shrink, within
-from mep_neuro.equilibrium.bounds.lanczos import largest_singular_value, random_direction
+from mep_neuro.equilibrium.bounds.leading import Leading
 
 
 class MatrixBound:
@@ -23,7 +23,7 @@ class MatrixBound:
         """Take weights with their gammas, None for no bound, and the mode, 'hard' or 'soft'."""
         self._weights = [(w, w.view(len(w), -1), gamma) for w, gamma in weights if gamma is not None]
         self._mode = mode
-        self._vectors = [random_direction(min(matrix.shape), matrix.dtype) for _, matrix, _ in self._weights]
+        self._leading = [Leading(min(matrix.shape), matrix.dtype) for _, matrix, _ in self._weights]
         self.certificates = [Certificate({"weight": m}, {"weight": 1.0}) for _, m, _ in self._weights]
 
     def enforce(self) -> float | None:
@@ -45,20 +45,24 @@ class MatrixBound:
         """What a resumed run needs."""
         state = {}
         for number, certificate in enumerate(self.certificates):
-            state[f"{number}.vector"] = self._vectors[number]
+            state[f"{number}.leading"] = self._leading[number].kept
             state |= {f"{number}.certificate.{key}": value for key, value in certificate.state().items()}
         return state
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Take back what `state` gave."""
         for number, certificate in enumerate(self.certificates):
-            self._vectors[number] = state[f"{number}.vector"].clone()
+            self._leading[number].kept = state[f"{number}.leading"].clone()
             certificate.load_state(within(state, f"{number}.certificate."))
 
     def _bring_under(self, number: int, target: float) -> float:
         weight, matrix, _ = self._weights[number]
-        value, self._vectors[number] = largest_singular_value(matrix, self._vectors[number])
-        value *= MARGIN
+        small = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+        value = MARGIN * self._leading[number].value(
+            lambda rows: rows @ small,
+            lambda rows: rows @ small.T,
+            thorough=self.certificates[number].thorough,
+        )
         if value > target:
             factor = shrink(value, target, self._mode)
             weight.mul_(factor)

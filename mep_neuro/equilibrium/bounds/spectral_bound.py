@@ -4,22 +4,17 @@ With |lambda| < 1 for the symmetric map of all couplings between settling units,
 nudged phase each have one fixed point and every solver reaches it. Input projections and read-outs
 outside the dynamics are no part of the map and stay unbounded.
 
-Source: shared facts on EP stability (statement b, e); Lanczos 1950 for the estimate, Weyl 1912 for how
-long it holds.
+Source: shared facts on EP stability (statement b, e); Weyl 1912 for how long an estimate holds.
 """
 
-import math
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
 from mep_neuro.equilibrium.bounds.certificate import MARGIN, Certificate, aim, shrink, within
-from mep_neuro.equilibrium.bounds.half_map import DenseHalf, every_other_layer
-from mep_neuro.equilibrium.bounds.lanczos import largest_eigenvalue, largest_singular_value, random_direction
+from mep_neuro.equilibrium.bounds.half_map import every_other_layer, halves
+from mep_neuro.equilibrium.bounds.leading import Leading
 from mep_neuro.equilibrium.couplings.dense import DenseCoupling
-from mep_neuro.equilibrium.couplings.lattice import LatticeCoupling
-from mep_neuro.equilibrium.couplings.pair import PairCoupling
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.errors import SettleError
 
@@ -32,35 +27,25 @@ class SpectralBound:
 
     Attributes:
         gamma: The bound.
-        vector: The present estimate of the leading eigenvector, or of its part in every other layer;
-            kept between calls, so that a call costs a few products.
+        leading: The leading vectors of the map, or of its half from every other layer to the others.
         certificate: Tells when a call may pass the products by; None where couplings are not all dense.
     """
 
     def __init__(self, model: EquilibriumNetwork, gamma: float, mode: str = "hard") -> None:
-        """Start from a fixed random vector; the mode is 'hard' or 'soft'."""
+        """Start from fixed random vectors; the mode is 'hard' or 'soft'."""
         self.gamma, self._mode = gamma, mode
         self._model = model
         side = every_other_layer(model)
-        self._half = DenseHalf.of(model, side)
-        names = model.settling if side is None else side
-        self._sizes = {name: len(model.biases[name]) for name in names}
-        length = sum(self._sizes.values()) if self._half is None else min(self._half.matrix().shape)
-        self.vector = random_direction(length, model.dtype)
+        self._forth, self._back, size = halves(model, side)
+        self.leading = Leading(size, model.dtype)
         self.certificate = _certificate(model, paired=side is not None)
 
-    def radius(self) -> float:
-        """Largest |eigenvalue|: exact where a side of the map is small, else estimated from below by Lanczos.
+    def radius(self, *, thorough: bool = True) -> float:
+        """Largest |eigenvalue|: exact where a side of the map is small, else estimated from below.
 
         Of a map that is not symmetric (random or antisymmetric feedback), the largest singular value.
         """
-        if self._half is not None:
-            value, self.vector = largest_singular_value(self._half.matrix(), self.vector)
-            return value
-        # On the map times its transpose: on the map itself half of all steps would go into telling +-lambda
-        # apart. It leads from every other layer back to these, so that their part of the vector is enough.
-        value, self.vector = largest_eigenvalue(self._apply_both, self.vector)
-        return math.sqrt(value)
+        return self.leading.value(self._forth, self._back, thorough=thorough)
 
     def enforce(self) -> float:
         """Scale the plastic couplings down to the bound where they exceed it; 'soft', a part of the way.
@@ -82,18 +67,22 @@ class SpectralBound:
     def state(self) -> dict[str, Tensor]:
         """What a resumed run needs."""
         certificate = {} if self.certificate is None else self.certificate.state()
-        return {"vector": self.vector, **{f"certificate.{key}": value for key, value in certificate.items()}}
+        return {
+            "leading": self.leading.kept,
+            **{f"certificate.{key}": value for key, value in certificate.items()},
+        }
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Take back what `state` gave."""
-        self.vector = state["vector"].clone()
+        self.leading.kept = state["leading"].clone()
         if self.certificate is not None:
             self.certificate.load_state(within(state, "certificate."))
 
     def _bring_under(self, target: float) -> float:
         plastic = [c for c in self._model.couplings.values() if c.plastic]
         everything = all(c.plastic and c.feedback_weight is None for c in self._model.couplings.values())
-        radius = self.radius() * MARGIN
+        thorough = self.certificate is None or self.certificate.thorough
+        radius = self.radius(thorough=thorough) * MARGIN
         for _ in range(MOST_RESCALINGS if self._mode == "hard" else 1):
             if radius <= target or not plastic:
                 break
@@ -109,30 +98,6 @@ class SpectralBound:
                 "raise consolidation.spectral_bound"
             )
         return radius
-
-    def _apply_both(self, vector: Tensor) -> Tensor:
-        parts = dict(zip(self._sizes, torch.split(vector, list(self._sizes.values())), strict=True))
-        image = self._apply(self._apply(parts), transposed=True)
-        return torch.cat([image.get(name, torch.zeros_like(part)) for name, part in parts.items()])
-
-    def _apply(self, parts: Mapping[str, Tensor], *, transposed: bool = False) -> dict[str, Tensor]:
-        """What the map makes of states of some populations, in those that they reach."""
-        out: dict[str, Tensor] = {}
-        for coupling in self._model.couplings.values():
-            sent: dict[str, Tensor] = {}
-            if isinstance(coupling, LatticeCoupling):
-                sent[coupling.pre] = coupling.balanced(parts[coupling.pre])
-            elif transposed and isinstance(coupling, PairCoupling) and not coupling.symmetric:
-                ends = parts[coupling.pre], parts[coupling.post]
-                sent[coupling.pre], sent[coupling.post] = coupling.balanced_transposed(*ends)
-            else:
-                if coupling.pre in parts:
-                    sent[coupling.post] = coupling.balanced_forward(parts[coupling.pre])
-                if coupling.post in parts:
-                    sent[coupling.pre] = coupling.balanced_feedback(parts[coupling.post])
-            for name, current in sent.items():
-                out[name] = out[name] + current if name in out else current
-        return out
 
 
 def _certificate(model: EquilibriumNetwork, *, paired: bool) -> Certificate | None:

@@ -77,11 +77,13 @@ class DenseCoupling(Coupling):
 
     def balanced_forward(self, pre: Tensor) -> Tensor:
         """What the symmetric map (blocks sqrt(g) W) sends to post."""
-        return self._push(pre).mul_(math.sqrt(self.gain))
+        current = self._push(pre)
+        return current if self.gain == 1.0 else current.mul_(math.sqrt(self.gain))
 
     def balanced_feedback(self, post: Tensor) -> Tensor:
         """What the symmetric map sends to pre."""
-        return self._pull(post).mul_(math.sqrt(self.gain))
+        current = self._pull(post)
+        return current if self.gain == 1.0 else current.mul_(math.sqrt(self.gain))
 
     def _push(self, pre: Tensor) -> Tensor:
         part = linear(self.take(pre, self.pre_units), self.weight)

@@ -72,11 +72,13 @@ class PairCoupling(Coupling):
         """What the balanced map sends to pre."""
         return self.feedback(post) / math.sqrt(abs(self.gain))
 
-    def balanced_transposed(self, pre: Tensor, post: Tensor) -> tuple[Tensor, Tensor]:
-        """What the transpose of the balanced map sends to (pre, post)."""
-        root = math.sqrt(abs(self.gain))
-        sign = 1.0 if self.gain > 0.0 else -1.0
-        return self.pull(self.weight, post) * root, self.push(self.returned, pre) * (sign * root)
+    def balanced_forward_transposed(self, post: Tensor) -> Tensor:
+        """What the transpose of `balanced_forward` sends to pre."""
+        return self.pull(self.weight, post) * math.sqrt(abs(self.gain))
+
+    def balanced_feedback_transposed(self, pre: Tensor) -> Tensor:
+        """What the transpose of `balanced_feedback` sends to post."""
+        return self.push(self.returned, pre) * math.copysign(math.sqrt(abs(self.gain)), self.gain)
 
     def contrast(self, pre: Response, post: Response, factor: float = 1.0) -> Tensor:
         """factor k (slope_post mean_pre + mean_post slope_pre) of every weight, summed over the batch."""

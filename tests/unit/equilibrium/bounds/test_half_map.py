@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mep_neuro.equilibrium.bounds.certificate import MARGIN
-from mep_neuro.equilibrium.bounds.half_map import DenseHalf, every_other_layer
+from mep_neuro.equilibrium.bounds.half_map import every_other_layer
 from mep_neuro.equilibrium.bounds.spectral_bound import SpectralBound
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.simulation.build import build
@@ -15,17 +15,17 @@ from mep_neuro.simulation.coupling import coupled_map, spectral_radius
 from mep_neuro.topology.reader import read_spec
 
 CHAIN = [("a", "b"), ("b", "c"), ("c", "d"), ("d", "output")]
-# Projections between settling populations; every other layer, or None; whether B is one matrix.
-CASES: dict[str, tuple[list[tuple[str, str]], list[str] | None, bool]] = {
-    "one hidden layer": ([("a", "output")], ["a"], True),
-    "two": ([("a", "b"), ("b", "output")], ["a", "output"], True),
-    "three": ([("a", "b"), ("b", "c"), ("c", "output")], ["a", "c"], True),
-    "four, mostly empty": (CHAIN, ["a", "c", "output"], True),
-    "a circle of three": ([("a", "b"), ("b", "output"), ("a", "output")], None, False),
-    "a circle of four": ([("a", "b"), ("a", "c"), ("b", "output"), ("c", "output")], ["a", "output"], True),
-    "a part of a layer": ([("a[:20]", "b"), ("b", "output")], ["a", "output"], False),
+# Projections between settling populations; every other layer, or None.
+CASES: dict[str, tuple[list[tuple[str, str]], list[str] | None]] = {
+    "one hidden layer": ([("a", "output")], ["a"]),
+    "two": ([("a", "b"), ("b", "output")], ["a", "output"]),
+    "three": ([("a", "b"), ("b", "c"), ("c", "output")], ["a", "c"]),
+    "four": (CHAIN, ["a", "c", "output"]),
+    "a circle of three": ([("a", "b"), ("b", "output"), ("a", "output")], None),
+    "a circle of four": ([("a", "b"), ("a", "c"), ("b", "output"), ("c", "output")], ["a", "output"]),
+    "a part of a layer": ([("a[:20]", "b"), ("b", "output")], ["a", "output"]),
 }
-cases = pytest.mark.parametrize(("pairs", "side", "one_matrix"), CASES.values(), ids=CASES)
+cases = pytest.mark.parametrize(("pairs", "side"), CASES.values(), ids=CASES)
 PAST = ("a", "output")
 SIZES = {"a": 80, "b": 70, "c": 75, "d": 66, "output": 68}
 
@@ -58,27 +58,19 @@ def exact(model: EquilibriumNetwork) -> float:
 
 
 @cases
-def test_it_is_found_where_it_is(
-    pairs: list[tuple[str, str]], side: list[str] | None, one_matrix: bool
-) -> None:
-    model = network(pairs)
-    assert every_other_layer(model) == side
-    assert (DenseHalf.of(model, side) is not None) == one_matrix
+def test_it_is_found_where_it_is(pairs: list[tuple[str, str]], side: list[str] | None) -> None:
+    assert every_other_layer(network(pairs)) == side
 
 
 @cases
-def test_the_radius_is_that_of_the_whole_map(
-    pairs: list[tuple[str, str]], side: list[str] | None, one_matrix: bool
-) -> None:
+def test_the_radius_is_that_of_the_whole_map(pairs: list[tuple[str, str]], side: list[str] | None) -> None:
     model = network(pairs)
     estimate, radius = SpectralBound(model, 0.9).radius(), exact(model)
     assert radius / MARGIN <= estimate <= radius * (1 + 1e-12)  # float64
 
 
 @cases
-def test_what_a_check_left_holds(
-    pairs: list[tuple[str, str]], side: list[str] | None, one_matrix: bool
-) -> None:
+def test_what_a_check_left_holds(pairs: list[tuple[str, str]], side: list[str] | None) -> None:
     """Changes along the leading pair of one projection, which use the most of it."""
     model, generator = network(pairs), torch.Generator().manual_seed(0)
     bound = SpectralBound(model, 0.9)
@@ -115,9 +107,7 @@ def held(pairs: list[tuple[str, str]], updates: int) -> tuple[float, int]:
 
 
 @cases
-def test_it_holds_after_every_update(
-    pairs: list[tuple[str, str]], side: list[str] | None, one_matrix: bool
-) -> None:
+def test_it_holds_after_every_update(pairs: list[tuple[str, str]], side: list[str] | None) -> None:
     largest, checks = held(pairs, 20)
     assert 0.8 < largest <= 0.9
     assert checks < 20
@@ -126,7 +116,7 @@ def test_it_holds_after_every_update(
 @pytest.mark.slow
 @cases
 def test_it_holds_after_each_of_a_thousand_updates(
-    pairs: list[tuple[str, str]], side: list[str] | None, one_matrix: bool
+    pairs: list[tuple[str, str]], side: list[str] | None
 ) -> None:
     largest, checks = held(pairs, 1000)
     assert largest <= 0.9
