@@ -79,7 +79,9 @@ def contrast(model: EquilibriumNetwork, free: Free, nudged: Nudged) -> Contrast:
             weights[f"projections.{name}.weight"] = partial(_made, made)
     biases = {}
     for name, energy_weight in model.plastic_biases.items():
-        bias = bias_slope(nudged, name).sum(0).mul_(energy_weight * share)
+        bias = bias_slope(nudged, name).mean(0)
+        if isinstance(energy_weight, Tensor) or energy_weight != 1.0:
+            bias.mul_(energy_weight)
         biases[f"populations.{name}.bias"] = model.shared(name, bias)
     fixed = [r.slope for name, r in nudged.responses.items() if name not in model.plastic_biases]
     return Contrast(weights, biases, [slope for slope in fixed if slope is not None])

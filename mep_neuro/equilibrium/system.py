@@ -96,6 +96,7 @@ class System:
         """Read the couplings of a model; attention to the clamped input needs its rates too."""
         self._model, self._input_rates = model, input_rates
         self.linear = model.linear
+        self._clamped = any(attention.pre == model.input_name for attention in model.attentions.values())
         self.names = model.settling
         self.sizes = [model.network.populations[name].size for name in self.names]
         index = {name: i for i, name in enumerate(self.names)}
@@ -129,9 +130,7 @@ class System:
 
     def seeing(self, input_rates: Tensor) -> "System":
         """The system of one batch: the same, but for attention to the clamped input."""
-        attentions = self._model.attentions.values()
-        clamped = any(attention.pre == self._model.input_name for attention in attentions)
-        return System(self._model, input_rates) if clamped else self
+        return System(self._model, input_rates) if self._clamped else self
 
     @cached_property
     def halves(self) -> "System":
