@@ -4,12 +4,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import brian2 as b2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from mep_neuro.converters.to_brian2.backend import convert, run
 from mep_neuro.errors import BackendMissingError, StimulusError, UnsupportedError
@@ -170,12 +172,16 @@ def test_brian2s_own_report_is_passed_on() -> None:
     assert calls[-1] == 1.0
 
 
+@cache
+def rates_of_hidden() -> NDArray[np.float64]:
+    return convert(layers(), samples=3).run(FEATURES, 0.02).rates["hidden"]
+
+
 @pytest.mark.parametrize("name", ["e", "i", "t", "cm", "x_post", "_a", "hidden-1", "out", "v"])
 def test_any_name_of_the_file_becomes_an_object(name: str) -> None:
     model = convert(layers(hidden=name, out=name), samples=3)
     recording = model.run(FEATURES, 0.02)
-    same = convert(layers(), samples=3).run(FEATURES, 0.02)
-    assert np.array_equal(recording.rates[name], same.rates["hidden"])
+    assert np.array_equal(recording.rates[name], rates_of_hidden())
     assert model.projections[name].name != model.populations[name].name
 
 
