@@ -17,3 +17,11 @@ def test_the_quick_benchmark_prints_its_keys(printed: Printed) -> None:
     assert signal["log10_k"][0] > 10.0
     assert signal["log10_k"][-1] == 0.0
     assert found["settled"]["cosine"] > 0.95
+
+
+def test_the_choice_trains_on_a_part_and_prints_both_accuracies(printed: Printed) -> None:
+    found = printed("depth", "--quick", "--choose", "4")["choice"]["4"]
+    assert set(found) == {"ep", "backprop"}
+    for by_settings in found.values():
+        assert list(by_settings) == ["rate 0.05, gain 0.01"]
+        assert 0.0 <= by_settings["rate 0.05, gain 0.01"] <= 1.0
