@@ -18,6 +18,7 @@ class FixedPoint:
         tolerance: What the residual was to fall below; of spiking neurons what their read-out can tell.
         events: Synaptic events of each sample, shape (batch,); None where the solver counts none.
         slots: Whether the steps are the slots of a spiking phase, which ends with the last of them.
+        fixed: Whether exactly equilibrium.free_steps were taken, however far from rest.
     """
 
     states: Mapping[str, Tensor]
@@ -26,6 +27,7 @@ class FixedPoint:
     tolerance: float
     events: Tensor | None = None
     slots: bool = False
+    fixed: bool = False
 
     @property
     def settled(self) -> Tensor:
@@ -42,9 +44,10 @@ class FixedPoint:
         if self.slots:
             length, limit, mend = f"{steps} slots", "what the read-out tells", "equilibrium.slots"
         else:
-            length, limit, mend = f"{steps} steps", "tolerance", "max_steps"
+            length, limit = f"{steps} steps", "tolerance"
+            mend = "equilibrium.free_steps" if self.fixed else "max_steps"
         if missed == 0:
-            most = "" if self.slots else "at most "
+            most = "" if self.slots or self.fixed else "at most "
             return f"settled: residual {worst:.1e} after {most}{length} ({limit} {self.tolerance:.0e})"
         return (
             f"not settled: {missed} of {len(self.residual)} samples after {length} "

@@ -78,6 +78,7 @@ def free_phase(
     tolerance: float | None = None,
     max_steps: int | None = None,
     solver: str | None = None,
+    told: bool = False,
     watch: Callable[[Tensor, Tensor], None] | None = None,
 ) -> Free:
     """Settle without a nudge, from zero rates.
@@ -88,6 +89,8 @@ def free_phase(
         tolerance: Replaces equilibrium.tolerance.
         max_steps: Replaces equilibrium.max_steps.
         solver: Replaces equilibrium.solver.
+        told: Whether a number of steps that the file fixes ends with a look at the residual, which takes
+            about one more; in training it is looked at once an epoch.
         watch: Called after every step with the samples still at work and their residuals.
 
     Raises:
@@ -97,6 +100,7 @@ def free_phase(
     """
     section = model.spec.equilibrium
     limits = _limits(model, section.free_steps, solver, tolerance, max_steps)
+    limits = limits._replace(told=limits.told or told)
     rates, drive = model.drive(features)
     if model.spiking is not None:
         rest, end = spiking_free(model, drive, len(rates))
@@ -116,7 +120,7 @@ def free_phase(
     except SettleError:
         _refuse_not_finite(model, rates)  # only now: a look at all features takes 1 % of a step
         raise
-    point = _point(model, rest, limits.tolerance)
+    point = _point(model, rest, limits.tolerance, fixed=not limits.measured)
     return Free(point, rates, drive, rest.membranes, winners(model, rest.states, gates))
 
 
@@ -186,10 +190,10 @@ def nudged_phase(
     return Nudged(responses, point, strength, output, output_error, SPAN[phases] * strength)
 
 
-def _point(model: EquilibriumNetwork, rest: Rest, tolerance: float) -> FixedPoint:
+def _point(model: EquilibriumNetwork, rest: Rest, tolerance: float, *, fixed: bool = False) -> FixedPoint:
     states = dict(zip(model.settling, rest.states, strict=True))
     spikes = model.spiking is not None
-    return FixedPoint(states, rest.residual, rest.steps, tolerance, rest.events, spikes)
+    return FixedPoint(states, rest.residual, rest.steps, tolerance, rest.events, spikes, fixed)
 
 
 def _refuse_not_finite(model: EquilibriumNetwork, rates: Tensor) -> None:

@@ -248,5 +248,5 @@ def classes(model: EquilibriumNetwork, output: Tensor) -> Tensor:
 
 def predict(model: EquilibriumNetwork, features: NDArray[np.floating]) -> tuple[NDArray[np.int64], Free]:
     """Classes of samples by the free phase, and the phase itself."""
-    free = free_phase(model, torch.as_tensor(features, dtype=model.dtype))
+    free = free_phase(model, torch.as_tensor(features, dtype=model.dtype), told=True)
     return classes(model, model.readout(free.point.states)).numpy(), free

@@ -1,5 +1,6 @@
 """Training: what is shown when, the schedule, the metrics, and that every optimizer learns."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -147,6 +148,26 @@ def test_an_epoch_of_fixed_steps_tells_where_its_last_batch_ended() -> None:
     assert record["settled"] == 0.0
     enough = of_fixed_steps(free_steps=60, nudged_steps=60)
     assert [r["settled"] for r in run(enough)] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("steps", "status"),
+    [
+        (
+            3,
+            r"not settled: \d+ of 100 samples after 3 steps \(.*\); raise equilibrium\.free_steps or lower",
+        ),
+        (60, r"settled: residual \d\.\de[-+]\d\d after 60 steps \(tolerance 1e-05\)"),
+    ],
+)
+def test_predictions_after_fixed_steps_tell_how_far_from_rest_they_are(steps: int, status: str) -> None:
+    model = of_fixed_steps(free_steps=steps).model
+    predicted, free = predict(model, DATA.x_test[:100])
+    assert re.match(status, free.point.status)
+    assert free_phase(model, DATA.x_test[:1]).point.status == f"not measured: {steps} steps, as the file says"
+    again = free_phase(model, DATA.x_test[:100])  # looking changes nothing
+    assert all(torch.equal(s, again.point.states[name]) for name, s in free.point.states.items())
+    assert len(predicted) == 100
 
 
 def test_looking_at_the_residual_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
