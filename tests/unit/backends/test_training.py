@@ -240,6 +240,6 @@ def test_a_state_of_another_version_is_refused(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(RunFolder, "state", older)
     with pytest.raises(
-        RunFolderError, match=r"run: its training state does not fit .*'vector'\); train into"
+        RunFolderError, match=r"run: its training state does not fit .*'leading'\); train into"
     ):
         train(load("digits_mlp"), DATA, epochs=2, out=tmp_path / "run")
