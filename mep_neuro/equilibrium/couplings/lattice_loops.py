@@ -132,8 +132,7 @@ def contrast(
 ) -> None:
     """edges[e] = factor (mean[u] slope[j] + slope[u] mean[j]), summed over the samples.
 
-    For each unit u and e from start[u] to start[u + 1], with j = column[e]. Edges come in the order of u, and
-    there are three more: the last vector of a unit is written over those of the next, before their turn.
+    For each unit u and e from start[u] to start[u + 1], with j = column[e].
     """
     for u in range(start.size - 1):
         begin, end = start[u], start[u + 1]

@@ -15,9 +15,6 @@ from mep_neuro.equilibrium.couplings.units_first import columns, flat, samples_f
 from mep_neuro.equilibrium.solvers.form import Rule
 from mep_neuro.simulation.synapses import Synapses
 
-SPARE = 3
-"""Edges after the last one: the compiled loop takes them in fours."""
-
 ROOM = 32
 """A row to work in is a multiple of so many numbers: LLVM takes their rates at once, others one by one."""
 
@@ -51,7 +48,7 @@ class Neighbours:
         gains = np.r_[np.ones(synapses.pre.size), synapses.gain], np.sqrt(np.r_[synapses.gain, synapses.gain])
         self._gain, self._root = (torch.tensor(gain[order], dtype=dtype) for gain in gains)
         low, high = np.minimum(synapses.pre, synapses.post), np.maximum(synapses.pre, synapses.post)
-        self._first_edge, self._higher = _starts(low, size), np.pad(high, (0, SPARE)).astype(np.int32)
+        self._first_edge, self._higher = _starts(low, size), high.astype(np.int32)
 
     def take_weights(self, weight: Tensor) -> None:
         """Use these weights, shape (n_edges,)."""
@@ -120,7 +117,7 @@ class Neighbours:
         into, rows = flat(edges), (*columns(mean), *columns(slope))
         scale = np.array([factor], into.dtype)[0]
         lattice_loops.contrast(into, self._first_edge, self._higher, *rows, mean.shape[0], scale)
-        return edges[:-SPARE]
+        return edges
 
     def _rows(self, value: Tensor) -> Rows:
         return Rows(self._start, self._column, flat(value))

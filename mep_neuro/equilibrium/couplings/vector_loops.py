@@ -21,7 +21,7 @@ from mep_neuro.equilibrium.couplings.vectors import (
 TOGETHER = 4
 """Edges whose contrasts are summed over the lanes of a vector at once."""
 
-AHEAD = 8
+AHEAD = 12
 """A contrast asks for memory so many units before their turn: of a cube of 48^3 it takes 0.8 of the time."""
 
 
@@ -83,8 +83,8 @@ def pairs(
 ) -> Any:
     """edges[e] = factor times mean[u] slope[j] + slope[u] mean[j], with j = column[e], over all samples.
 
-    For e from begin to end, TOGETHER at a time: up to TOGETHER - 1 more are written. Rows of mean and slope
-    lie `mean_width` and `slope_width` numbers apart.
+    For e from begin to end, TOGETHER at a time and then one by one. Rows of mean and slope lie `mean_width`
+    and `slope_width` numbers apart.
     """
     signature = types.void(
         edges, begin, end, u, column, mean, mean_width, slope, slope_width, samples, factor
@@ -93,7 +93,8 @@ def pairs(
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         begin, end, u, samples, factor = (args[k] for k in (1, 2, 3, 9, 10))
         rows_apart = args[6], args[8]
-        edges, column = (Flat(context, builder, signature.args[k], args[k], TOGETHER) for k in (0, 4))
+        column = Flat(context, builder, signature.args[4], args[4])
+        whole = builder.add(begin, builder.and_(builder.sub(end, begin), begin.type(-TOGETHER)))
         lanes = lanes_of(signature.args[5])
 
         def piece(first: Any, width: int, some: Any) -> None:
@@ -115,21 +116,28 @@ def pairs(
                 return total
 
             own_mean, own_slope = rows(u)
-            with cgutils.for_range_slice(builder, begin, end, begin.type(TOGETHER)) as (e, _):
+
+            def group(e: Any, count: int) -> None:
+                """So many edges, added up over the lanes at once."""
+                edges = Flat(context, builder, signature.args[0], args[0], count)
                 others = [
-                    builder.sext(column.number(builder.add(e, e.type(k))), u.type) for k in range(TOGETHER)
+                    builder.sext(column.number(builder.add(e, e.type(k))), u.type) for k in range(count)
                 ]
                 for array, at in zip(both, places(builder.add(others[-1], u.type(AHEAD))), strict=True):
                     array.fetch(at)
                 sums, apart = [product(unit) for unit in others], 1
-                while apart < TOGETHER:  # after each turn, lanes that differ by `apart` belong to two edges
+                while apart < count:  # after each turn, lanes that differ by `apart` belong to two edges
                     sums = [folded(builder, sums[k], sums[k + 1], apart) for k in range(0, len(sums), 2)]
                     apart *= 2
-                total, *more = parts(builder, sums[0], TOGETHER)
-                for part in more:
-                    total = builder.fadd(total, part)
+                (total,) = sums
+                while total.type.count > count:
+                    total = builder.fadd(*parts(builder, total, total.type.count // 2))
                 before = edges.load(e, first)  # zeros at the first samples: no lane is below 0
                 edges.store(multiply_add(builder, total, edges.spread(factor), before), e)
+
+            for since, upto, count in ((begin, whole, TOGETHER), (whole, end, 1)):
+                with cgutils.for_range_slice(builder, since, upto, begin.type(count)) as (e, _):
+                    group(e, count)
 
         in_pieces(builder, samples, lanes, piece)
         return context.get_dummy_value()
