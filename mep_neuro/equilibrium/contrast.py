@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
-import torch
 from torch import Tensor
 
 from mep_neuro.equilibrium.couplings.base import Coupling
@@ -33,8 +32,8 @@ class Contrast(Mapping[str, Tensor]):
         """Take how to make each weight's contrast, those of the biases, and other units' responses."""
         self._weights, self.biases = weights, biases
         # A bias's contrast sums its units' responses: where these are finite, so are their products.
-        shown = [response.flatten() for response in (*biases.values(), *others)]
-        self.finite = bool(shown) and math.isfinite(float(torch.cat(shown).sum()))
+        shown = [*biases.values(), *others]
+        self.finite = bool(shown) and all(math.isfinite(float(response.sum())) for response in shown)
 
     def accumulate(self, name: str, into: Tensor, keep: float) -> None:
         """into = keep * into + contrast, in place."""
