@@ -109,6 +109,14 @@ def test_the_least_driven_units_raise_it(monkeypatch: pytest.MonkeyPatch) -> Non
     assert max(float(rises(TEXT, seed).max()) for seed in range(5)) > 1e-3
 
 
+def test_tokens_that_attend_to_each_other_compete_all_at_once() -> None:
+    attention = "attend: {pre: first, post: first, connector: {type: attention, heads: 1, key_width: 2}}"
+    text = TEXT.replace("shape: [12]", "shape: [4, 3]").replace("  out:", f"  {attention}\n  out:")
+    for steps in range(1, 6):
+        free = free_phase(model_of(text), batch()[0], tolerance=1e-300, max_steps=steps)
+        assert bool(((free.point.states["first"] != 0).sum(1) == 4).all())
+
+
 def test_units_that_compete_in_a_lattice_move_at_once_and_may_raise_it() -> None:
     """The one thing left of which `sweeps` does not promise it."""
     lattice = (
