@@ -79,10 +79,9 @@ class Leading:
         images = apply(self.kept)
         values, vectors = torch.linalg.eigh(images @ images.T)
         leading = vectors.T @ back(images)
-        ritz, lengths = values.tolist(), torch.linalg.vector_norm(leading, dim=1).tolist()
+        ritz, squares = values.tolist(), (leading @ leading.T).diagonal().tolist()
         # |A^T A w|^2 is the square of the Ritz value and that of its residual.
-        residuals = (math.sqrt(max(0.0, n * n - v * v)) for n, v in zip(lengths, ritz, strict=True))
-        reach = max(map(sum, zip(ritz, residuals, strict=True)))
+        reach = max(v + math.sqrt(max(0.0, n - v * v)) for v, n in zip(ritz, squares, strict=True))
         if not reach <= ROUGH * ritz[-1]:
             return None
         self.kept = _orthonormal(leading.flip(0))[0]
