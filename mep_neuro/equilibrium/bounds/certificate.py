@@ -12,6 +12,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from mep_neuro.equilibrium.bounds.leading import LEAST_BLOCKS
+
 MARGIN = 1.01
 """Ritz values lie below the eigenvalue, by a factor of 1.001 at most in thousands of changes of the kinds in
 test_leading.py: the bound is enforced on MARGIN times them."""
@@ -45,9 +47,9 @@ class Certificate:
         self._looks = self._in_vain = self._unwatched = 0
 
     @property
-    def thorough(self) -> bool:
-        """Whether the next check must be: later updates may be passed by on its word."""
-        return self._unwatched <= 1
+    def blocks(self) -> int:
+        """Of the next check; a thorough one where later updates may be passed by on its word."""
+        return LEAST_BLOCKS if self._unwatched <= 1 else 1 + self._unwatched % 2
 
     def at_most(self) -> float:
         """What the radius of the present weights cannot exceed; infinite where that is not known."""

@@ -2,8 +2,9 @@
 
 The map is projected onto an orthonormal block (Rayleigh, Ritz): a product with a block reads the weights
 once, as one with a vector does. Among small changes one step of subspace iteration from the last leading
-vectors is enough. A thorough call takes half of them and as many fixed random ones, and all blocks that A^T A
-makes of these, four at least: that finds a singular value that overtakes all others at once.
+vectors is enough, with a second block at every second call. A thorough call takes half of these vectors and
+as many fixed random ones, and all blocks that A^T A makes of them, four at least: that finds a singular value
+that overtakes all others at once.
 
 Source: Golub and Underwood 1977 (block Lanczos); Bauer 1957 (subspace iteration).
 """
@@ -50,11 +51,11 @@ class Leading:
     def __init__(self, size: int, dtype: torch.dtype) -> None:
         """Start from fixed random vectors of n units."""
         generator = torch.Generator().manual_seed(0)
-        self.kept = torch.randn(BLOCK, size, generator=generator, dtype=torch.float64).to(dtype)
-        self._fresh = self.kept[:FRESH]
+        draw = torch.randn(BLOCK, size, generator=generator, dtype=torch.float64).to(dtype)
+        self.kept, self._fresh = _orthonormal(draw)[0], draw[:FRESH]
         self._whole = torch.eye(size, dtype=dtype) if size <= SMALL_SIDE else None
 
-    def value(self, apply: Map, back: Map, *, thorough: bool = True) -> float:
+    def value(self, apply: Map, back: Map, blocks: int = LEAST_BLOCKS) -> float:
         """The largest singular value.
 
         Exact of few units, otherwise estimated from below; after a step, at most 2 % above where residuals
@@ -63,7 +64,7 @@ class Leading:
         Args:
             apply: The map A of row vectors, from (k, n) to (k, m).
             back: Its transpose, from (k, m) to (k, n).
-            thorough: Needed at first, and where the map may have changed by much.
+            blocks: At least; LEAST_BLOCKS at first, and where the map may have changed by much.
 
         Raises:
             SettleError: The map is not finite.
@@ -71,8 +72,8 @@ class Leading:
         if self._whole is not None:
             images = apply(self._whole)
             return _root(float(torch.linalg.eigvalsh(images @ images.T)[-1]))
-        value = None if thorough else self._by_step(apply, back)
-        return self._by_blocks(apply, back) if value is None else value
+        value = self._by_step(apply, back) if blocks == 1 else None
+        return self._by_blocks(apply, back, max(blocks, 2)) if value is None else value
 
     def _by_step(self, apply: Map, back: Map) -> float | None:
         """None where residuals are too large for one block."""
@@ -87,16 +88,16 @@ class Leading:
         self.kept = _orthonormal(leading.flip(0))[0]
         return _root(max(ritz[-1], reach / UNCERTAIN))
 
-    def _by_blocks(self, apply: Map, back: Map) -> float:
-        """From half of what is kept and as many random vectors."""
-        size = self.kept.shape[1]
-        block = _orthonormal(torch.cat([self.kept[:-FRESH], self._fresh]))[0]
+    def _by_blocks(self, apply: Map, back: Map, least: int) -> float:
+        size, block = self.kept.shape[1], self.kept
+        if least >= LEAST_BLOCKS:
+            block = _orthonormal(torch.cat([block[:-FRESH], self._fresh]))[0]
         basis, images = block, apply(block)
         for number in range(1, MOST_BLOCKS + 1):
             # Of A^T A times the last block what is new: no other residual is left.
             beyond, factor = _orthonormal(_without(basis, back(images[-BLOCK:])))
             last = number == MOST_BLOCKS or len(basis) + BLOCK > size
-            if last or number >= LEAST_BLOCKS:
+            if last or number >= least:
                 values, vectors = torch.linalg.eigh(images @ images.T)
                 residuals = factor @ vectors[-BLOCK:]
                 reach = values + torch.linalg.vector_norm(residuals, dim=0)

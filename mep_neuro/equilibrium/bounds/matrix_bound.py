@@ -58,11 +58,8 @@ class MatrixBound:
     def _bring_under(self, number: int, target: float) -> float:
         weight, matrix, _ = self._weights[number]
         small = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-        value = MARGIN * self._leading[number].value(
-            lambda rows: rows @ small,
-            lambda rows: rows @ small.T,
-            thorough=self.certificates[number].thorough,
-        )
+        blocks = self.certificates[number].blocks
+        value = MARGIN * self._leading[number].value(lambda r: r @ small, lambda r: r @ small.T, blocks)
         if value > target:
             factor = shrink(value, target, self._mode)
             weight.mul_(factor)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mep_neuro.equilibrium.bounds.certificate import MARGIN, Certificate, aim, shrink, within
 from mep_neuro.equilibrium.bounds.half_map import every_other_layer, halves
-from mep_neuro.equilibrium.bounds.leading import Leading
+from mep_neuro.equilibrium.bounds.leading import LEAST_BLOCKS, Leading
 from mep_neuro.equilibrium.couplings.dense import DenseCoupling
 from mep_neuro.equilibrium.model import EquilibriumNetwork
 from mep_neuro.errors import SettleError
@@ -40,12 +40,12 @@ class SpectralBound:
         self.leading = Leading(size, model.dtype)
         self.certificate = _certificate(model, paired=side is not None)
 
-    def radius(self, *, thorough: bool = True) -> float:
+    def radius(self, blocks: int = LEAST_BLOCKS) -> float:
         """Largest |eigenvalue|: exact where a side of the map is small, else estimated from below.
 
         Of a map that is not symmetric (random or antisymmetric feedback), the largest singular value.
         """
-        return self.leading.value(self._forth, self._back, thorough=thorough)
+        return self.leading.value(self._forth, self._back, blocks)
 
     def enforce(self) -> float:
         """Scale the plastic couplings down to the bound where they exceed it; 'soft', a part of the way.
@@ -81,8 +81,8 @@ class SpectralBound:
     def _bring_under(self, target: float) -> float:
         plastic = [c for c in self._model.couplings.values() if c.plastic]
         everything = all(c.plastic and c.feedback_weight is None for c in self._model.couplings.values())
-        thorough = self.certificate is None or self.certificate.thorough
-        radius = self.radius(thorough=thorough) * MARGIN
+        blocks = LEAST_BLOCKS if self.certificate is None else self.certificate.blocks
+        radius = self.radius(blocks) * MARGIN
         for _ in range(MOST_RESCALINGS if self._mode == "hard" else 1):
             if radius <= target or not plastic:
                 break

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from mep_neuro.equilibrium.bounds import leading
+from mep_neuro.equilibrium.bounds import certificate, leading
 from mep_neuro.equilibrium.bounds.certificate import MARGIN, SMALL_STEP
-from mep_neuro.equilibrium.bounds.leading import Leading
+from mep_neuro.equilibrium.bounds.leading import LEAST_BLOCKS, Leading
 from mep_neuro.equilibrium.bounds.matrix_bound import MatrixBound
 
 SHAPE, GAMMA = (110, 96), 0.95
@@ -57,14 +57,16 @@ def largest(weight: Tensor) -> float:
     return float(torch.linalg.matrix_norm(weight, 2))
 
 
-def shortfall(kind: str, spectrum: str, changes: int, shape: tuple[int, int] = SHAPE) -> float:
-    """The largest of true over estimated value, less 1, of thorough calls after changes of any size."""
+def shortfall(
+    kind: str, spectrum: str, changes: int, shape: tuple[int, int] = SHAPE, blocks: int = LEAST_BLOCKS
+) -> float:
+    """The largest of true over estimated value, less 1, of calls after changes of any size."""
     generator = torch.Generator().manual_seed(1)
     weight, made = begin(spectrum, generator, shape), Changes(kind)
     known, worst = Leading(shape[1], weight.dtype), -1.0
     for _ in range(changes):
         weight = weight + made.of(weight, 0.4 * float(torch.rand((), generator=generator)))
-        value = known.value(lambda rows: rows @ weight.T, lambda rows: rows @ weight)  # noqa: B023
+        value = known.value(lambda rows: rows @ weight.T, lambda rows: rows @ weight, blocks)  # noqa: B023
         true = largest(weight)
         assert value <= true * (1 + 1e-5)  # float32
         worst = max(worst, true / value - 1.0)
@@ -88,23 +90,28 @@ def test_so_it_is_after_hundreds(kind: str, spectrum: str, shape: tuple[int, int
     assert shortfall(kind, spectrum, 60 if shape[1] > 256 else 250, shape) < (MARGIN - 1.0) / 2
 
 
-def test_one_block_would_miss_what_overtakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The planted bug: a thorough call without blocks enough."""
-    monkeypatch.setattr(leading, "LEAST_BLOCKS", 1)
-    assert shortfall("any pair past all others", "falling", 40) > MARGIN - 1.0
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_fewer_blocks_would_miss_what_overtakes(blocks: int) -> None:
+    """The planted bug: small changes taken for granted."""
+    assert shortfall("any pair past all others", "falling", 40, blocks=blocks) > MARGIN - 1.0
+
+
+def ratios(kind: str, spectrum: str, size: float, updates: int, seed: int = 2) -> tuple[list[float], int]:
+    """The largest singular value over its bound after each update, and how many were not thorough."""
+    generator = torch.Generator().manual_seed(seed)
+    weight, made = begin(spectrum, generator, SHAPE), Changes(kind, seed=seed + 1)
+    bound, found, quick = MatrixBound([(weight, GAMMA)]), [], 0
+    for _ in range(updates):
+        weight += made.of(weight, size * (0.5 + 0.5 * float(torch.rand((), generator=generator))))
+        quick += bound.certificates[0].blocks < LEAST_BLOCKS
+        bound.enforce()
+        found.append(largest(weight) / GAMMA)
+    return found, quick
 
 
 def held(kind: str, spectrum: str, size: float, updates: int) -> tuple[float, int]:
-    """The largest singular value over its bound after any update, and how many were not thorough."""
-    generator = torch.Generator().manual_seed(2)
-    weight, made = begin(spectrum, generator, SHAPE), Changes(kind, seed=3)
-    bound, worst, quick = MatrixBound([(weight, GAMMA)]), 0.0, 0
-    for _ in range(updates):
-        weight += made.of(weight, size * (0.5 + 0.5 * float(torch.rand((), generator=generator))))
-        quick += not bound.certificates[0].thorough
-        bound.enforce()
-        worst = max(worst, largest(weight) / GAMMA)
-    return worst, quick
+    found, quick = ratios(kind, spectrum, size, updates)
+    return max(found), quick
 
 
 @pytest.mark.parametrize("spectrum", SPECTRA)
@@ -115,6 +122,25 @@ def test_the_bound_holds_under_steps_that_are_looked_at_now_and_then(kind: str, 
     assert quick > 60
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ALIGNED[:2])
+def test_it_all_but_holds_where_each_step_lifts_one_pair_that_is_not_known(kind: str) -> None:
+    """No guarantee between thorough checks: see docs/optimizers.md."""
+    runs = itertools.product(SPECTRA, range(8), (0.1, 0.2))
+    found = [ratios(kind, spectrum, share * GAMMA, 120, seed)[0] for spectrum, seed, share in runs]
+    over = [ratio for run in found for ratio in run if ratio > 1.0]
+    print(f"{kind}: {len(over)} of {sum(map(len, found))} above the bound, at most {max(over, default=0)}")
+    assert len(over) <= 4
+    assert max(over, default=0.0) <= 1.03
+
+
+def test_without_a_second_block_now_and_then_it_would_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The planted bug: between thorough calls nothing but single steps of iteration."""
+    blocks = certificate.Certificate.blocks.fget
+    monkeypatch.setattr(certificate.Certificate, "blocks", property(lambda self: (1, 4)[blocks(self) == 4]))
+    assert max(max(ratios(ALIGNED[0], "random", 0.2 * GAMMA, 120, seed)[0]) for seed in range(8)) > 1.0
+
+
 @pytest.mark.parametrize("kind", OBLIVIOUS)
 def test_large_steps_are_all_checked_thoroughly(kind: str) -> None:
     worst, quick = held(kind, "random", 3 * SMALL_STEP * GAMMA, 40)
@@ -122,32 +148,17 @@ def test_large_steps_are_all_checked_thoroughly(kind: str) -> None:
     assert quick == 0
 
 
-def test_what_is_kept_unchanged_would_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The planted bug: a step along the same direction for long, without iteration between thorough calls."""
-    step = Leading._by_step
-
-    def frozen(self: Leading, *maps: leading.Map) -> float | None:
-        before = self.kept
-        value = step(self, *maps)
-        self.kept = before if value is not None else self.kept
-        return value
-
-    monkeypatch.setattr(Leading, "_by_step", frozen)
-    monkeypatch.setattr(leading, "ROUGH", 10.0)
-    assert held("the same for long", "falling", SMALL_STEP * GAMMA, 120)[0] > 1.0
-
-
 def test_it_goes_on_bit_for_bit_from_any_update() -> None:
     generator = torch.Generator().manual_seed(4)
     weight, made = begin("falling", generator, SHAPE), Changes("momentum")
     bound = MatrixBound([(weight, GAMMA)])
-    thorough = set()
+    blocks = set()
     for _ in range(30):
         copy = weight.clone()
         resumed = MatrixBound([(copy, GAMMA)])
         resumed.load_state(bound.state())
         step = made.of(weight, 0.1)
-        thorough.add(bound.certificates[0].thorough)
+        blocks.add(bound.certificates[0].blocks)
         for one, matrix in ((bound, weight), (resumed, copy)):
             matrix += step
             one.enforce()
@@ -155,7 +166,7 @@ def test_it_goes_on_bit_for_bit_from_any_update() -> None:
         assert all(
             torch.equal(a, b) for a, b in zip(bound.state().values(), resumed.state().values(), strict=True)
         )
-    assert thorough == {True, False}
+    assert blocks == {1, 2, LEAST_BLOCKS}
 
 
 def test_a_vector_that_is_exactly_the_leading_one_does_not_hide_another() -> None:
@@ -171,5 +182,5 @@ def test_a_vector_that_is_exactly_the_leading_one_does_not_hide_another() -> Non
 
 def test_of_nothing_it_is_0() -> None:
     known = Leading(100, torch.float32)
-    for thorough in (True, False):
-        assert known.value(lambda rows: rows * 0.0, lambda rows: rows * 0.0, thorough=thorough) == 0.0
+    for blocks in (1, 2, LEAST_BLOCKS):
+        assert known.value(lambda rows: rows * 0.0, lambda rows: rows * 0.0, blocks) == 0.0
