@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from mep_neuro.equilibrium.couplings.units_first import stacked
 from mep_neuro.equilibrium.gates import gated
 from mep_neuro.equilibrium.held import held
 from mep_neuro.equilibrium.model import EquilibriumNetwork
@@ -41,9 +42,10 @@ def _centered(
     if not model.linear:
         return _both(model, free, nudge, strength, limits)
     drive, pull = [], {name: held(model, name, f) for name, f in nudge.items()}
-    for name in model.settling:
+    for name, state in free.point.states.items():
         steady = free.drive[name]
-        drive.append(torch.stack([steady, pull[name] if name in pull else torch.zeros_like(steady)]))
+        half = pull[name] if name in pull else torch.zeros_like(steady)
+        drive.append(stacked(steady, half, state))
     mode = Mirrored(model.half_activations, model.energy_weights, partial(size, nudge))
     rest = settle(
         model.system.pairs, gated(mode, free.gates), drive, _about(free.point.states), limits, forth=False
@@ -57,7 +59,7 @@ def _centered(
 
 def _about(states: Mapping[str, Tensor]) -> list[Tensor]:
     """Each state as a mean, with a half-difference of zero."""
-    return [torch.stack([s, torch.zeros_like(s)]) for s in states.values()]
+    return [stacked(s, torch.zeros_like(s), s) for s in states.values()]
 
 
 def _both(

@@ -146,6 +146,17 @@ def test_one_sided_and_other_solvers_tend_to_the_same(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_looking_at_the_residual_changes_nothing(kind: str) -> None:
+    made = model(kind)
+    features, _ = batch(made)
+    limits: dict[str, Any] = {"tolerance": 1e-300, "max_steps": 5}
+    unseen = free_phase(made, features, **limits)
+    seen = free_phase(made, features, **limits, watch=lambda rows, residual: None)
+    for name, state in unseen.point.states.items():
+        assert torch.equal(state, seen.point.states[name])
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_samples_do_not_see_each_other(kind: str) -> None:
     made = model(kind, gain=2.0, solver="synchronous")
     features, _ = batch(made)

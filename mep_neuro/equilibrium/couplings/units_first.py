@@ -49,6 +49,13 @@ def chosen(state: Tensor, rows: Tensor) -> Tensor:
 
 def together(states: list[Tensor]) -> Tensor:
     """States of shape (..., some samples, n) as one batch, laid as they are."""
-    if states[0].stride(-1) == 1:
+    if all(state.stride(-1) == 1 for state in states):  # one sample alone lies both ways
         return torch.cat(states, dim=-2)
     return torch.cat([state.movedim(-1, 0) for state in states], dim=-1).movedim(0, -1)
+
+
+def stacked(one: Tensor, two: Tensor, like: Tensor) -> Tensor:
+    """Two of shape (batch, n) as one of shape (2, batch, n), laid as the states `like`."""
+    if like.stride(-1) == 1:
+        return torch.stack([one, two])
+    return torch.stack([one.T, two.T], dim=1).movedim(0, -1)

@@ -87,10 +87,17 @@ class Mirrored:
 
     def activate(self, block: int, current: Tensor) -> Tensor:
         """Mean and half-difference of rho(a + u) and rho(a - u)."""
+        return self._pairs(block, current, None)
+
+    def overwrite(self, block: int, current: Tensor) -> Tensor:
+        """The same, in the memory of the current where it is large."""
+        return self._pairs(block, current, current)
+
+    def _pairs(self, block: int, current: Tensor, into: Tensor | None) -> Tensor:
         pair, pieces = self._rhos[block].pair, _pieces(current)
         if len(pieces) == 1:
             return torch.stack(pair(current[0], current[1]))
-        both = torch.empty_like(current)
+        both = torch.empty_like(current) if into is None else into
         for rows in pieces:
             both[0, rows], both[1, rows] = pair(current[0, rows], current[1, rows])
         return both

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from mep_neuro.equilibrium.couplings.units_first import chosen
 from mep_neuro.equilibrium.solvers.in_lattice import InLattice, keep_within
-from mep_neuro.equilibrium.solvers.modes import Mode, Single
+from mep_neuro.equilibrium.solvers.modes import Mirrored, Mode, Single
 from mep_neuro.equilibrium.system import Link, System
 
 
@@ -73,7 +73,7 @@ class Sweeps:
                 continue
             current = None if fresh else self._current(block)
             if current is not None:
-                rest = self._mode.activate(block, current)
+                rest = self._state(block, current, moves=False)
                 distances.append(self._mode.distance(block, rest, self.states[block]))
         return self._largest(distances)
 
@@ -104,10 +104,7 @@ class Sweeps:
         current = self._current(block)
         if current is None:
             return
-        if isinstance(self._mode, Single) and self._spare(block, current):
-            state = self._mode.overwrite(block, current)
-        else:
-            state = self._mode.activate(block, current)
+        state = self._state(block, current)
         if distances is not None:
             distances.append(self._mode.distance(block, state, self.states[block]))
         self.states[block] = state
@@ -181,15 +178,22 @@ class Sweeps:
             total = current if total is None else total + current
         return total
 
-    def _spare(self, block: int, current: Tensor) -> bool:
+    def _state(self, block: int, current: Tensor, *, moves: bool = True) -> Tensor:
+        """The state under a current, in its memory where nothing needs it any more."""
+        if isinstance(self._mode, Single | Mirrored) and self._spare(block, current, moves=moves):
+            return self._mode.overwrite(block, current)
+        return self._mode.activate(block, current)
+
+    def _spare(self, block: int, current: Tensor, *, moves: bool) -> bool:
         """Whether nothing reads this current again: it is no drive, no membrane, and no kept current but of
-        the block's own state, which the update makes old.
+        the block's own state where that moves.
         """
         if self.membranes is not None or current is self._drive[block]:
             return False
         links, kept = self._system.links[block], self._currents[block]
         return all(
-            current is not other or link.source == block for link, other in zip(links, kept, strict=True)
+            current is not other or (moves and link.source == block)
+            for link, other in zip(links, kept, strict=True)
         )
 
     def _current(self, block: int) -> Tensor | None:

@@ -26,6 +26,7 @@ def test_memory(printed: Printed) -> None:
         peaks = memory[f"{solver}_peak_by_network"]["512-512-10"]
         assert max(peaks.values()) - min(peaks.values()) < 0.1  # steps cost nothing
         assert max(peaks.values()) <= limit
+    assert memory["nudged_peak_over_states"]["sweeps"] <= 5.0  # 5.18 where no current becomes its state
     autograd = memory["autograd_peak_over_states"]
     assert autograd["30"] > 2 * autograd["10"]
     assert memory["per_layer"]["50"] < 1.1 * memory["per_layer"]["10"]

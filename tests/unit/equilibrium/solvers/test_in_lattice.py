@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mep_neuro.equilibrium.activation import RHO, held_at
 from mep_neuro.equilibrium.couplings.neighbours import Neighbours
-from mep_neuro.equilibrium.couplings.units_first import chosen, samples_first, units_first
+from mep_neuro.equilibrium.couplings.units_first import chosen, samples_first, stacked, together, units_first
 from mep_neuro.equilibrium.gates import Competing, Gated
 from mep_neuro.equilibrium.solvers.in_lattice import InLattice
 from mep_neuro.equilibrium.solvers.modes import Frozen, Mirrored, Mode, Pair, Single
@@ -160,3 +160,15 @@ def test_the_contrast_of_a_part_of_a_pair_is_that_of_a_copy() -> None:
     mean, slope = pair.numpy()
     expected = 0.5 * (slope[:, post] * mean[:, pre] + mean[:, post] * slope[:, pre]).sum(0)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
+def test_pieces_and_pairs_of_a_population_stay_units_first() -> None:
+    """Also where the first piece is one sample, which lies both ways: every sweep would copy the states."""
+    laid = samples_first(drawn(0, UNITS, BATCH), torch.Size((BATCH, UNITS)))
+    pieces = [chosen(laid, torch.tensor([0])), chosen(laid, torch.arange(1, BATCH))]
+    whole = together(pieces)
+    assert torch.equal(whole, laid)
+    pair = stacked(whole, 2 * whole, whole)
+    assert torch.equal(pair, torch.stack([laid, 2 * laid]))
+    for states in (whole, pair):
+        assert units_first(states).data_ptr() == states.data_ptr()
