@@ -11,6 +11,8 @@ from unittest import mock
 
 import pytest
 
+from mep_neuro.equilibrium.settle import SOLVERS
+
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 
@@ -23,7 +25,7 @@ def printed(
     def run(name: str, *options: str) -> dict[str, Any]:
         monkeypatch.syspath_prepend(FOLDER)
         monkeypatch.setattr(sys, "argv", [name, "--json", *options])
-        with mock.patch.dict(os.environ):
+        with mock.patch.dict(os.environ), mock.patch.dict(SOLVERS):  # events.py adds solvers of its own
             runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
         out, err = capsys.readouterr()
         sys.stderr.write(err)  # left for the test to read
