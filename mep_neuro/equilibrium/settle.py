@@ -1,6 +1,7 @@
 """Settling: step until every sample rests, and tell how far from rest it is."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -95,17 +96,18 @@ def settle(
     """
     work = SOLVERS[limits.solver](system, mode, drive, start, forth=forth)
     some = next(t for t in (*drive, *start) if t is not None)
-    batch = some.shape[-2]
-    residual = torch.full((batch,), torch.inf if limits.measured else torch.nan, dtype=some.dtype)
-    steps = torch.full((batch,), limits.max_steps)
+    batch, dtype = some.shape[-2], some.dtype
     del some, start  # their room is for what follows
     if not limits.measured:
         for _ in range(limits.max_steps):
             work.step()
+        residual = _same(torch.nan, batch, dtype)
         if limits.told:
             residual = work.residual()
             check_change(residual, limits.max_steps)
-        return _rest(system, work, residual, steps)
+        return _rest(system, work, residual, _same(limits.max_steps, batch, torch.int64))
+    residual = torch.full((batch,), torch.inf, dtype=dtype)
+    steps = torch.full((batch,), limits.max_steps)
     rows = torch.arange(batch)
     events = None if work.events is None else torch.zeros_like(work.events)
     rested = _Rested()
@@ -143,6 +145,12 @@ def settle(
         return _rest(system, work, residual, steps)
     del work  # its room is for the whole batch's result
     return rested.together(residual, steps, events)
+
+
+@lru_cache(maxsize=64)
+def _same(value: float, samples: int, dtype: torch.dtype) -> Tensor:
+    """One number for every sample, made once: a view of a single one, which torch lets nobody write into."""
+    return torch.tensor(value, dtype=dtype).expand(samples)
 
 
 class _Rested:
