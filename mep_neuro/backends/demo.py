@@ -213,7 +213,7 @@ def judge(
     ep, backprop = accuracies["trained by EP"].value, accuracies["trained by backprop"].value
     claims = [
         Claim("held-out accuracy at least 0.95", ep, ep >= 0.95),
-        Claim("at most 0.01 below backprop", ep - backprop, ep - backprop >= -0.01),
+        Claim("at most 0.01 below backprop; less than 0 is above", backprop - ep, backprop - ep <= 0.01),
         Claim("backprop itself at least 0.95", backprop, backprop >= 0.95),
     ]
     if "brian2" in deviations:
