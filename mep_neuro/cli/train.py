@@ -132,12 +132,17 @@ def _rest(record: dict[str, float]) -> str:
 
 
 def _comparable(network: "Network") -> str:
-    """Back ends to suggest: the chip where its neurons have the network's activations."""
+    """Back ends to suggest, each where it can express the network."""
     from mep_neuro.chip.profile import read_profile
     from mep_neuro.chip.ranges import check_units
+    from mep_neuro.simulation.torch_only import refuse_torch_only
 
+    names = "torch"
     try:
+        refuse_torch_only(network, "brian2")
+        names += ",brian2"
         check_units(network, read_profile("loihi2"))
+        names += ",loihi-emulator"
     except UnsupportedError:
-        return "torch,brian2"
-    return "torch,brian2,loihi-emulator"
+        pass
+    return names

@@ -11,6 +11,8 @@ from typer.testing import CliRunner, Result
 from mep_neuro.backends.data.load import load_data
 from mep_neuro.backends.run_folder import RunFolder
 from mep_neuro.cli.main import app
+from mep_neuro.topology.reader import read_spec
+from mep_neuro.topology.writer import write_spec
 
 
 def call(*words: object) -> Result:
@@ -99,6 +101,11 @@ def test_the_next_command_names_no_back_end_that_refuses_the_network(tmp_path: P
     result = call("train", "digits_cube", "--data", data, "--epochs", 1, "--out", tmp_path / "run")
     assert result.exit_code == 0, result.output
     assert "--on torch,brian2 --report" in result.stdout  # tanh units have no form on the chip
+    content = read_spec("digits_mlp").to_mapping()
+    content["populations"]["hidden"]["sparsity"] = 8
+    (tmp_path / "sparse.yaml").write_text(write_spec(read_spec(content)), encoding="utf-8")
+    words = ("train", tmp_path / "sparse.yaml", "--data", data, "--epochs", 1, "--out", tmp_path / "sparse")
+    assert "--on torch --report" in call(*words).stdout  # competition has no form in Brian2 either
 
 
 def test_the_same_command_again_gives_the_same_result(
