@@ -72,7 +72,7 @@ def training_section(content: ReportContent) -> Html:
     text = "Counted while learning on the training part, and after each epoch on the held-out part."
     if content.learning == EQUILIBRIUM_PROPAGATION:
         text += (
-            "Learning is local: each weight changes by the difference of two settled states, of which one "
+            " Learning is local: each weight changes by the difference of two settled states, of which one "
             "is gently nudged towards the right answer. No gradient is passed backwards."
         )
     return tag("p", text) + tag("div", figure, class_="plots")
